@@ -1,0 +1,1 @@
+"""One workflow, run once: from a `Workflow`, its inputs and a model to a `Rollout`."""

@@ -1,0 +1,78 @@
+"""What happened when a workflow ran once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from finetune_fsm.llm.base import Usage
+
+
+class RunStatus(StrEnum):
+    """How a rollout ended: at the end, on an error, or because somebody stopped it."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One state, visited once.
+
+    Attributes:
+        state: Name, as in the trace; a child workflow's is ``S_ref_<child state>``.
+        kind: The state's kind.
+        prompt: What was sent or asked, placeholders filled in; empty for a transition.
+        completion: The reply or the answer; empty for a transition.
+        next: Name of the state that followed, or empty when the visit failed.
+        routed: Whether a model chose `next`.
+        error: Why it failed, or empty.
+        usage: LLM calls of this visit, routing included.
+    """
+
+    state: str
+    kind: str
+    prompt: str = ""
+    completion: str = ""
+    next: str = ""
+    routed: bool = False
+    error: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class RunError:
+    """Why a rollout failed, and in which state."""
+
+    state: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One execution of a workflow.
+
+    Attributes:
+        status: How it ended.
+        visits: In order.
+        visited: Names in order, with ``end`` last when it was reached, however it was.
+        variables: All variables at the end, the saved ones among them.
+        error: Set when `status` is failed.
+        warnings: What a person should know, such as an unknown placeholder; each once.
+        seconds: Wall time.
+    """
+
+    status: RunStatus
+    visits: tuple[Visit, ...] = ()
+    visited: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    error: RunError | None = None
+    warnings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def usage(self) -> Usage:
+        """LLM calls of all visits."""
+        return sum((visit.usage for visit in self.visits), Usage())

@@ -1,0 +1,194 @@
+"""What every model provider takes, gives and promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from finetune_fsm.errors import Cancelled
+
+DEFAULT_REPLY_TOKENS = 1024
+"""``num_predict`` of a request that sets none: a reply must end some day."""
+
+REPLY_LIMIT = 1_000_000
+"""Characters of one reply at most, whatever the server sends."""
+
+
+class Purpose(StrEnum):
+    """Why a model is asked; scripted replies and call counts are told apart by it."""
+
+    STATE = "state"
+    ROUTE = "route"
+    TESTS = "tests"
+    ANALYSIS = "analysis"
+    PROPOSAL = "proposal"
+    JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat.
+
+    Attributes:
+        role: ``system``, ``user`` or ``assistant``.
+        content: The text.
+        images: Raw bytes of pictures that go with the text.
+    """
+
+    role: str
+    content: str
+    images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model; equal requests are the same question.
+
+    Attributes:
+        model: Name of the model; the embedded engine has only one and ignores it.
+        messages: The chat so far, oldest first, at least one.
+        options: Ollama's names: temperature, seed, num_ctx, num_predict, top_p, top_k, stop, …
+        schema: JSON Schema that the reply must fit (constrained decoding), or None.
+        purpose: Why it is asked.
+        reuse_prefix: Whether the server may reuse work on a shared prefix. Off for rollouts:
+            reuse changes the arithmetic and so, rarely, the reply.
+        label: Where it is asked, for people: a state's name or a step of the loop.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    options: Mapping[str, object] = field(default_factory=dict)
+    schema: Mapping[str, object] | None = None
+    purpose: Purpose = Purpose.STATE
+    reuse_prefix: bool = False
+    label: str = ""
+
+    @property
+    def text(self) -> str:
+        """All turns as one text, for estimates and scripts."""
+        return "\n".join(message.content for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A whole reply: the stream ended properly.
+
+    Attributes:
+        text: Exactly what the model wrote, without its thinking.
+        prompt_tokens: Tokens read; 0 when the server does not say.
+        completion_tokens: Tokens written; 0 when the server does not say.
+        seconds: Wall time from sending to the last token.
+        cut: Whether it stopped at a token limit and not by itself.
+    """
+
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    cut: bool = False
+
+
+OnText = Callable[[str], None]
+"""Called with each piece of a reply as it arrives."""
+
+
+class Stop:
+    """A flag that a person raises and every wait looks at; safe across threads and signals."""
+
+    __slots__ = ("_asked",)
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self) -> None:
+        """Ask for a stop; nothing happens at once, so a signal handler may call it."""
+        self._asked = True
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody asked."""
+        return self._asked
+
+    def check(self) -> None:
+        """Raise `Cancelled` when somebody asked."""
+        if self._asked:
+            raise Cancelled
+
+
+class LLM(Protocol):
+    """A source of replies. Safe to call from several threads at once."""
+
+    @property
+    def name(self) -> str:
+        """What people call it, such as ``Ollama at http://localhost:11434``."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """How many requests it serves at the same time; 1 or more."""
+        ...
+
+    def complete(
+        self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
+    ) -> Completion:
+        """Return the whole reply to *request*.
+
+        Raises:
+            LLMError: no usable reply, after the provider's own retries.
+            Cancelled: *stop* was asked for; checked between tokens.
+        """
+        ...
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the models it has, sorted.
+
+        Raises:
+            LLMError: the server does not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what is held open; calling it twice is harmless."""
+        ...
+
+
+def estimated_tokens(text: str) -> int:
+    """Return a cautious estimate of *text*'s tokens: a third of its UTF-8 bytes. Pure."""
+    return len(text.encode("utf-8", "replace")) // 3 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was spent on models; adds up.
+
+    Attributes:
+        calls: Requests answered.
+        prompt_tokens: Tokens read.
+        completion_tokens: Tokens written.
+        seconds: Time waited, summed over calls that ran side by side.
+    """
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+        )
+
+    @classmethod
+    def of(cls, completion: Completion) -> Usage:
+        """The usage of one call."""
+        return cls(1, completion.prompt_tokens, completion.completion_tokens, completion.seconds)

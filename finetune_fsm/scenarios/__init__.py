@@ -1,0 +1,1 @@
+"""Test files, their assertions, and the evaluation of a workflow on all of them."""

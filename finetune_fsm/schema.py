@@ -1,0 +1,171 @@
+"""The JSON Schemas, compiled once, and their complaints as `Problem`s.
+
+The schemas are files of the package `finetune_fsm.schemas` (the repository's ``schemas/``), draft
+2020-12, resolved offline by their URN. `jsonschema` is imported on first use: a command's help
+must not pay for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from finetune_fsm.errors import Path, Problem
+
+WORKFLOW = "workflow"
+SUITE = "suite"
+EDITS = "edits"
+
+
+@cache
+def schema(name: str) -> Mapping[str, Any]:
+    """Return the schema called *name*, such as ``workflow``, as plain data."""
+    text = files("finetune_fsm.schemas").joinpath(f"{name}.schema.json").read_text("utf-8")
+    loaded: Mapping[str, Any] = json.loads(text)
+    return loaded
+
+
+@cache
+def _validator(name: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema(name))
+
+
+def problems_in(document: object, name: str) -> tuple[Problem, ...]:
+    """Return all that the schema called *name* has against *document*, causes first. Pure.
+
+    A problem that only follows from another at the same place or above is left out, so that a
+    wrong ``type`` is not buried under the fields that the wrong type would need.
+    """
+    found = [
+        problem for error in _validator(name).iter_errors(document) for problem in _problems(error)
+    ]
+    unique = {(problem.path, problem.message): problem for problem in found}
+    return tuple(sorted(unique.values(), key=_order))
+
+
+def check(document: object, rules: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Return all that the schema *rules*, given as data, has against *document*. Pure."""
+    from jsonschema import Draft202012Validator
+
+    errors = Draft202012Validator(rules).iter_errors(document)
+    return tuple(problem for error in errors for problem in _problems(error))
+
+
+def _order(problem: Problem) -> tuple[int, str, str]:
+    return len(problem.path), problem.pointer, problem.message
+
+
+def _problems(error: Any) -> list[Problem]:
+    """Turn one jsonschema error into problems a person can act on."""
+    path: Path = tuple(error.absolute_path)
+    keyword = error.validator
+    if keyword == "additionalProperties":
+        return [_unknown_key(path, key, error.schema) for key in _extra_keys(error)]
+    if keyword == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return [_missing_key(path, key, error.schema) for key in missing]
+    if keyword in ("oneOf", "anyOf") and error.context and "hint" not in error.schema:
+        return _problems(_closest(error))
+    message, hint = _wording(error)
+    return [Problem(f"schema_{keyword}", message, hint, path)]
+
+
+def _closest(error: Any) -> Any:
+    from jsonschema.exceptions import relevance
+
+    return max(error.context, key=relevance)
+
+
+def _extra_keys(error: Any) -> list[str]:
+    known = set(error.schema.get("properties", ()))
+    return [key for key in error.instance if key not in known]
+
+
+def _unknown_key(path: Path, key: str, rules: Mapping[str, Any]) -> Problem:
+    known = sorted(rules.get("properties", ()))
+    hint = suggestion(key, known) or f"known keys: {', '.join(known)}"
+    return Problem("unknown_key", f"unknown key '{key}'", hint, (*path, key))
+
+
+def _missing_key(path: Path, key: str, rules: Mapping[str, Any]) -> Problem:
+    about = rules.get("properties", {}).get(key, {})
+    hint = about.get("hint") or f"add '{key}:'"
+    return Problem("missing_key", f"'{key}' is missing", hint, path)
+
+
+def _wording(error: Any) -> tuple[str, str]:
+    hint = error.schema.get("hint", "")
+    value = error.instance
+    if error.validator == "type":
+        wanted = error.validator_value
+        names = [wanted] if isinstance(wanted, str) else wanted
+        return f"must be {_kinds(names)}, not {_kind_of(value)}", hint
+    if error.validator == "enum":
+        return f"{_shown(value)} is not allowed here", hint or _enum_hint(value, error)
+    if error.validator == "const":
+        return f"must be {_shown(error.validator_value)}", hint
+    if error.validator == "not":
+        return error.schema.get("problem", f"{_shown(value)} is not allowed here"), hint
+    if error.validator in ("minItems", "minProperties"):
+        return f"needs at least {error.validator_value}, has {len(value)}", hint
+    if error.validator in ("minLength", "pattern"):
+        what = "must not be empty" if value == "" else f"{_shown(value)} is not allowed here"
+        return what, hint
+    if error.validator in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+        bound = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">"}
+        return (
+            f"must be {bound.get(error.validator, '<')} {error.validator_value}, is {value}",
+            hint,
+        )
+    return error.schema.get("problem", error.message[:300]), hint
+
+
+def _enum_hint(value: object, error: Any) -> str:
+    choices = [str(choice) for choice in error.validator_value]
+    return suggestion(str(value), choices) or f"one of: {', '.join(choices)}"
+
+
+_KINDS = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+def _kinds(names: Sequence[str]) -> str:
+    return " or ".join(_KINDS[name] for name in names)
+
+
+def _kind_of(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    for kind, name in ((str, "string"), (int, "integer"), (float, "number"), (Mapping, "object")):
+        if isinstance(value, kind):
+            return _KINDS[name]
+    return _KINDS["array"]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return ``did you mean 'x'?`` for the likeliest of *known*, or empty text. Pure."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:
+        lowered = {name.lower(): name for name in known}
+        close = [lowered[word.lower()]] if word.lower() in lowered else []
+    return f"did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,1 @@
+"""The workflow language: YAML text in, frozen `Workflow` out, and edits that keep the layout."""

@@ -1,0 +1,1 @@
+"""The JSON Schemas of workflows, test files and model-made edits (draft 2020-12)."""
