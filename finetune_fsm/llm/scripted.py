@@ -1,0 +1,221 @@
+"""The one fake model: it replies as a script says, and is loud when the script has no reply.
+
+It ships for tests and offline examples. A script is a list of `Reply` rules, tried in order; the
+first that fits answers. In a file (``--llm script:FILE``)::
+
+    format: 1
+    replies:
+      - when: "Classify: (?P<text>.*)"   # pattern, searched in the whole prompt; or a list of them
+        purpose: state                   # optional: state, route, tests, analysis, proposal, judge
+        reply: "You said {{text}}."      # text, or a mapping or list that becomes JSON
+      - error: busy                      # an error kind instead of a reply
+        once: true                       # used up after the first time
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from finetune_fsm.errors import (
+    InvalidDocument,
+    LLMError,
+    LLMErrorKind,
+    Problem,
+    ScriptExhausted,
+)
+from finetune_fsm.llm.base import (
+    LLM,
+    Completion,
+    OnText,
+    Purpose,
+    Request,
+    Stop,
+    estimated_tokens,
+)
+from finetune_fsm.sinks import one_line
+
+FORMAT = 1  # 1: when, purpose, reply, error, once, cut, seconds
+
+_PLACEHOLDER = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One rule of a script.
+
+    Attributes:
+        reply: The text; ``{{name}}`` is filled from named groups of the `when` patterns.
+        when: Patterns that must all be found in the prompt (``.`` matches newlines).
+        purpose: Only requests of this purpose, or None for all.
+        error: Raise this kind of error instead of replying.
+        once: Answer one request only.
+        cut: Report the reply as cut by the token limit.
+        seconds: Wait so long before replying.
+    """
+
+    reply: str = ""
+    when: tuple[str, ...] = ()
+    purpose: Purpose | None = None
+    error: LLMErrorKind | None = None
+    once: bool = False
+    cut: bool = False
+    seconds: float = 0.0
+
+    def fits(self, request: Request) -> Mapping[str, str] | None:
+        """Return the named groups when this rule answers *request*, else None. Pure."""
+        if self.purpose not in (None, request.purpose):
+            return None
+        groups: dict[str, str] = {}
+        for pattern in self.when:
+            match = re.search(pattern, request.text, re.DOTALL)
+            if match is None:
+                return None
+            groups |= {name: text or "" for name, text in match.groupdict().items()}
+        return groups
+
+
+Answer = Callable[[Request], str | Completion]
+
+
+class ScriptedLLM:
+    """An `LLM` that replies from a script, or from a function of the request.
+
+    Args:
+        script: Rules, plain texts (each answers once, in order), or one function.
+        slots: How many requests it claims to serve at once.
+
+    Attributes:
+        requests: Every request it was asked, in order of arrival.
+    """
+
+    def __init__(self, script: Sequence[Reply | str] | Answer, *, slots: int = 8) -> None:
+        self._answer = script if callable(script) else None
+        rules = () if callable(script) else script
+        self._rules = [Reply(r, once=True) if isinstance(r, str) else r for r in rules]
+        self._slots = slots
+        self._lock = threading.Lock()
+        self.requests: list[Request] = []
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return "a script"
+
+    @property
+    def slots(self) -> int:
+        """How many requests it claims to serve at once."""
+        return self._slots
+
+    def complete(
+        self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
+    ) -> Completion:
+        """Return the scripted reply to *request*.
+
+        Raises:
+            ScriptExhausted: no rule fits.
+            LLMError: the rule that fits says so.
+            Cancelled: *stop* was asked for.
+        """
+        if stop:
+            stop.check()
+        started = time.monotonic()
+        completion = self._reply(request)
+        if stop:
+            stop.check()
+        if on_text:
+            on_text(completion.text)
+        return replace(completion, seconds=time.monotonic() - started)
+
+    def models(self) -> tuple[str, ...]:
+        """Return one name: a script has no models."""
+        return ("scripted",)
+
+    def close(self) -> None:
+        """Do nothing: nothing is held open."""
+
+    def _reply(self, request: Request) -> Completion:
+        with self._lock:
+            self.requests.append(request)
+            rule, groups = (None, {}) if self._answer else self._take(request)
+        if self._answer:
+            answer = self._answer(request)
+            return answer if isinstance(answer, Completion) else _completion(request, answer)
+        assert rule is not None  # noqa: S101  # _take raises instead
+        time.sleep(rule.seconds)
+        if rule.error:
+            raise LLMError(rule.error, f"the script says: {rule.error}")
+        text = _PLACEHOLDER.sub(lambda m: groups.get(m[1], m[0]), rule.reply)
+        return _completion(request, text, cut=rule.cut)
+
+    def _take(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
+        for index, rule in enumerate(self._rules):
+            groups = rule.fits(request)
+            if groups is not None:
+                if rule.once:
+                    del self._rules[index]
+                return rule, groups
+        where = f" at '{request.label}'" if request.label else ""
+        raise ScriptExhausted(
+            f"the script has no reply for a request of purpose '{request.purpose}'{where}",
+            hint=f"add a rule that fits: {one_line(request.messages[-1].content)}",
+        )
+
+
+def _completion(request: Request, text: str, *, cut: bool = False) -> Completion:
+    return Completion(text, estimated_tokens(request.text), estimated_tokens(text), cut=cut)
+
+
+def load_script(path: Path) -> ScriptedLLM:
+    """Return the model that the script file at *path* describes.
+
+    Raises:
+        InvalidDocument: the file cannot be read or is no script.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+        return ScriptedLLM([_rule(item) for item in _rules(data)])
+    except (OSError, ValueError, TypeError, yaml.YAMLError, re.error) as error:
+        hint = "a script is a mapping with 'format: 1' and a list 'replies'"
+        problem = Problem("bad_script", f"no usable script: {error}", hint, file=str(path))
+        raise InvalidDocument((problem,)) from error
+
+
+def _rules(data: object) -> Sequence[object]:
+    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
+        raise ValueError(f"expected 'format: {FORMAT}'")
+    rules = data.get("replies")
+    if not isinstance(rules, list) or not rules:
+        raise ValueError("'replies' must be a list with at least one rule")
+    return rules
+
+
+def _rule(item: object) -> Reply:
+    if not isinstance(item, Mapping):
+        raise TypeError(f"a rule must be a mapping, not {item!r}")
+    fields = dict(item)
+    when = fields.pop("when", ())
+    patterns = (when,) if isinstance(when, str) else tuple(when)
+    for pattern in patterns:
+        re.compile(pattern)
+    reply = fields.pop("reply", "")
+    text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+    purpose = fields.pop("purpose", None)
+    error = fields.pop("error", None)
+    return Reply(
+        reply=text,
+        when=patterns,
+        purpose=Purpose(purpose) if purpose else None,
+        error=LLMErrorKind(error) if error else None,
+        **fields,
+    )
+
+
+_: type[LLM] = ScriptedLLM  # the protocol is kept, and mypy says so
