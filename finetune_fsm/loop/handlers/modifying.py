@@ -1,0 +1,67 @@
+"""MODIFYING: turn the next entry of the plan into a draft, or repair the last one."""
+
+from __future__ import annotations
+
+from finetune_fsm.errors import Problem
+from finetune_fsm.improve import proposals
+from finetune_fsm.improve.model import Attempt, Draft, Strategy
+from finetune_fsm.improve.proposals import Brief
+from finetune_fsm.loop.outcomes import Modified
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.toolbox import Toolbox
+from finetune_fsm.loop.workflows import best_of
+from finetune_fsm.workflow.edits import Edit, EditError
+from finetune_fsm.workflow.splice import splice
+
+
+def handle(run: Run, tools: Toolbox) -> Modified:
+    """Make one draft from the best; no draft and no attempt when the plan is used up.
+
+    Raises:
+        LLMError: the world broke.
+    """
+    attempt = run.attempt if run.problems else _next(run)
+    if attempt is None:
+        return Modified()
+    if attempt.strategy is Strategy.REPAIR:
+        return _repair(run, attempt)
+    return _proposal(run, attempt, tools)
+
+
+def _next(run: Run) -> Attempt | None:
+    assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
+    tried = set(run.tried)
+    return next((a for a in proposals.plan(run.analysis) if a not in tried), None)
+
+
+def _repair(run: Run, attempt: Attempt) -> Modified:
+    assert run.analysis is not None  # noqa: S101  # as above
+    repair = run.analysis.repairs[attempt.index]
+    return _drafted(run, attempt, repair.edits, repair.why, repair.scenarios)
+
+
+def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
+    assert run.analysis is not None  # noqa: S101  # as above
+    assert run.best is not None  # noqa: S101  # as above
+    suspect = run.analysis.suspects[attempt.index]
+    brief = Brief(best_of(run), run.best.report, suspect, run.settings.model, run.settings.seed)
+    reply, usage = tools.ask(proposals.request(brief, attempt, run.problems))
+    if isinstance(reply, Problem):
+        return Modified(attempt, None, (reply,), usage)
+    read = proposals.read(reply.text, brief, attempt.strategy)
+    if isinstance(read, Problem):
+        return Modified(attempt, None, (read,), usage)
+    edits, why = read
+    drafted = _drafted(run, attempt, edits, why or suspect.reason, suspect.scenarios)
+    return Modified(attempt, drafted.draft, drafted.problems, usage)
+
+
+def _drafted(
+    run: Run, attempt: Attempt, edits: tuple[Edit, ...], why: str, scenarios: tuple[str, ...]
+) -> Modified:
+    assert run.best is not None  # noqa: S101  # as above
+    try:
+        spliced = splice(run.best.candidate.text, edits)
+    except EditError as error:
+        return Modified(attempt, None, (error.problem,))
+    return Modified(attempt, Draft(attempt, edits, spliced.text, why, scenarios))

@@ -1,0 +1,158 @@
+"""What each state's handler reports: facts and decisions, never where to go next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from finetune_fsm.errors import Problem
+from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.improve.compare import Comparison
+from finetune_fsm.improve.model import Analysis, Attempt, Draft
+from finetune_fsm.llm.base import Usage
+from finetune_fsm.scenarios.model import Suite, SuiteReport
+
+
+class Ending(StrEnum):
+    """Why a run is over."""
+
+    SOLVED = "all tests pass and no improvements are suggested"
+    ITERATIONS = "the maximum of iterations is reached"
+    NOTHING_LEFT = "nothing is left to try"
+    INTERRUPTED = "it was interrupted"
+    BROKEN = "the world broke"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The tests are there.
+
+    Attributes:
+        suite: The scenarios.
+        tests: The file they are in.
+        generated: Whether a model wrote them just now.
+        rollouts: Of the original workflow, where generating needed them; else empty.
+        problems: Why a generated suite is not what the model wrote.
+    """
+
+    event: ClassVar[str] = "prepared"
+    suite: Suite
+    tests: Path
+    generated: bool = False
+    rollouts: tuple[Rollout, ...] = ()
+    problems: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The candidate is on disk."""
+
+    event: ClassVar[str] = "saved"
+    path: Path
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The candidate ran on every scenario; one rollout each, in suite order."""
+
+    event: ClassVar[str] = "ran"
+    rollouts: tuple[Rollout, ...]
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The candidate is judged.
+
+    Attributes:
+        report: Its verdicts.
+        accepted: Whether it becomes the best.
+        reason: Why, one sentence.
+        comparison: With the best so far; None for the first candidate.
+    """
+
+    event: ClassVar[str] = "tested"
+    report: SuiteReport
+    accepted: bool
+    reason: str
+    comparison: Comparison | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Analyzed:
+    """What is wrong with the best, and what might help; `fresh` when it was thought of now."""
+
+    event: ClassVar[str] = "analyzed"
+    analysis: Analysis
+    fresh: bool = True
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """A draft, or why there is none.
+
+    Attributes:
+        attempt: What was tried; None when the plan has no entry left.
+        draft: The result, or None.
+        problems: Why there is no draft.
+    """
+
+    event: ClassVar[str] = "modified"
+    attempt: Attempt | None = None
+    draft: Draft | None = None
+    problems: tuple[Problem, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """All that the gate has against the draft; empty when it is sound."""
+
+    event: ClassVar[str] = "checked"
+    problems: tuple[Problem, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The best workflow is on disk; `output` is None when there was none to write."""
+
+    event: ClassVar[str] = "finished"
+    output: Path | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A state was left without its outcome; the run goes on to its end at once."""
+
+    event: ClassVar[str] = "interrupted"
+    ending: Ending = Ending.INTERRUPTED
+    message: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+Outcome = Prepared | Saved | Ran | Tested | Analyzed | Modified | Checked | Finished | Interrupted
+
+OUTCOMES: Mapping[str, type[Outcome]] = {
+    kind.event: kind
+    for kind in (
+        Prepared,
+        Saved,
+        Ran,
+        Tested,
+        Analyzed,
+        Modified,
+        Checked,
+        Finished,
+        Interrupted,
+    )
+}
+"""Every outcome by its event."""

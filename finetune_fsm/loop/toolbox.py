@@ -1,0 +1,83 @@
+"""Every effect that a handler may have, handed in: models, rollouts, files, people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_fsm.errors import FATAL, LLMError, Problem
+from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.improve.model import Draft
+from finetune_fsm.llm.base import LLM, Completion, Request, Stop, Usage
+from finetune_fsm.loop.run import Run
+from finetune_fsm.scenarios.evaluate import roll_out_all
+from finetune_fsm.scenarios.model import Scenario
+from finetune_fsm.storage import write_text
+from finetune_fsm.workflow.model import Workflow
+
+Progress = Callable[[int, int], None]
+"""Told how many of how many scenarios have run."""
+
+Approve = Callable[[Run, Draft], tuple[Problem, ...]]
+"""A person's say on a sound draft: what they have against it, or nothing."""
+
+
+def approve_all(run: Run, draft: Draft) -> tuple[Problem, ...]:  # noqa: ARG001  # an Approve
+    """Have nothing against any draft."""
+    return ()
+
+
+def ignore_progress(done: int, total: int) -> None:  # a Progress
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Toolbox:
+    """What handlers work with.
+
+    Attributes:
+        llm: Answers for the workflow's states and for reflection.
+        write: Puts a text at a path, whole or not at all.
+        approve: Asked for every sound draft.
+        stop: Raised when a person wants to stop.
+        progress: Told of every finished rollout.
+    """
+
+    llm: LLM
+    write: Callable[[Path, str], None] = write_text
+    approve: Approve = approve_all
+    stop: Stop | None = None
+    progress: Progress = ignore_progress
+
+    def roll_out(
+        self, workflow: Workflow, scenarios: tuple[Scenario, ...], *, jobs: int | None, seed: int
+    ) -> tuple[Rollout, ...]:
+        """Run *workflow* on every scenario; one rollout each, in order."""
+        return roll_out_all(
+            workflow,
+            scenarios,
+            self.llm,
+            jobs=jobs,
+            seed=seed,
+            stop=self.stop,
+            on_done=self.progress,
+        )
+
+    def ask(self, request: Request) -> tuple[Completion | Problem, Usage]:
+        """Return the reply to *request*, or why this one prompt got none, and what it took.
+
+        Raises:
+            LLMError: the world is broken, not the prompt.
+            Cancelled: a stop was asked for.
+        """
+        try:
+            completion = self.llm.complete(request, stop=self.stop)
+        except LLMError as error:
+            if error.kind in FATAL:
+                raise
+            return Problem(str(error.kind), error.message, error.hint), Usage(calls=1)
+        if completion.cut:
+            cut = Problem("cut_by_limit", "the reply is too long and was cut", "be brief")
+            return cut, Usage.of(completion)
+        return completion, Usage.of(completion)
