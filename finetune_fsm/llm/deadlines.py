@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
@@ -64,8 +64,12 @@ class Connection:
         find = getattr(info.get("return_value"), "get_extra_info", None)
         if find is None or not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             return
+        self.hold(find("socket"))
+
+    def hold(self, opened: socket.socket) -> None:
+        """Note the socket that was just *opened*; breaks it off when that was asked for before."""
         with self._lock:
-            self._socket = find("socket")
+            self._socket = opened
             cut = self._cut
         if cut:
             self.cut()
@@ -92,7 +96,7 @@ def guarded(
     timeouts: Timeouts,
     who: str,
     stop: Stop | None = None,
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Yield what *open_stream* yields, for as long as it keeps to *timeouts*.
 
     Everything that may block (connecting, sending, reading) belongs inside *open_stream*: it runs

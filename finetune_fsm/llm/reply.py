@@ -66,6 +66,10 @@ class Reply:
         self._grow(piece)
         self._take(_SURROGATE.sub("\ufffd", piece))
 
+    def so_far(self) -> str:
+        """Return what is surely reply already; for the log of one that broke off."""
+        return "".join(self._pieces)
+
     def text(self) -> str:
         """Return the whole reply; to be called once, after the last piece.
 

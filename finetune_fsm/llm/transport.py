@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -59,6 +60,21 @@ def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield last
 
 
+def whole(chunks: Iterable[bytes]) -> bytes:
+    """Return all bytes of *chunks*.
+
+    Raises:
+        LLMError: there are more than `LINE_LIMIT`.
+    """
+    read = bytearray()
+    for chunk in chunks:
+        read += chunk
+        if len(read) > LINE_LIMIT:
+            message = f"the answer is longer than {LINE_LIMIT:,} bytes"
+            raise LLMError(LLMErrorKind.PROTOCOL, message)
+    return bytes(read)
+
+
 def parsed(line: bytes | str, who: str) -> Mapping[str, object]:
     """Return the JSON object in *line*; bytes that are no UTF-8 become U+FFFD. Pure.
 
@@ -104,6 +120,32 @@ def error_text(body: str) -> str:
 def looks_like_page(body: str) -> bool:
     """Whether *body* is HTML, so that a proxy or another program wrote it. Pure."""
     return body.lstrip()[:15].lower().startswith(("<!doctype", "<html", "<head", "<?xml"))
+
+
+_TOO_LONG = re.compile(
+    r"exceeds? the (available )?context|context[ _](length|size|window)[ _](is )?exceed"
+    r"|maximum context length|exceed_context_size|prompt is too long",
+    re.IGNORECASE,
+)
+
+
+def kind_of(status: int, body: str) -> LLMErrorKind:
+    """Return what a refusal means, by its HTTP *status* and its *body*. Pure.
+
+    Servers disagree on the status of a prompt that is too long, so its words come first.
+    """
+    if _TOO_LONG.search(body):
+        return LLMErrorKind.CONTEXT_OVERFLOW
+    if status in (401, 403, 407):
+        return LLMErrorKind.DENIED
+    if status in (429, 503):
+        return LLMErrorKind.BUSY
+    if status < 400 or looks_like_page(body):
+        return LLMErrorKind.PROTOCOL
+    if status == 404:
+        # Without a word of a model nobody looked for one: the wrong path, or no model server.
+        return LLMErrorKind.MISSING_MODEL if "model" in body.lower() else LLMErrorKind.PROTOCOL
+    return LLMErrorKind.SERVER if status >= 500 or status == 408 else LLMErrorKind.BAD_REQUEST
 
 
 def retry_after(value: str | None, *, now: float | None = None) -> float | None:
@@ -192,6 +234,8 @@ def from_httpx(error: Exception, who: str, *, hint: str) -> LLMError:
             return LLMError(LLMErrorKind.UNREACHABLE, f"cannot reach {who}: {why}", hint=hint)
         case httpx.TimeoutException():
             return LLMError(LLMErrorKind.TIMEOUT_IDLE, f"{who} fell silent")
+        case httpx.RemoteProtocolError() if "clos" not in why and "disconnected" not in why:
+            return unexpected(why, who)  # it does not speak HTTP
         case httpx.NetworkError() | httpx.RemoteProtocolError():
             message = f"{who} broke the connection off: {why}"
             return LLMError(LLMErrorKind.TRUNCATED_STREAM, message, hint="look at the server's log")
