@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 
 DEFAULT_MODEL = "gemma3:4b"
 END = "end"
@@ -21,8 +20,6 @@ BUILT_IN_VARIABLES = frozenset({RUN_DIRECTORY, *ERROR_VARIABLES})
 
 PLACEHOLDER = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 """Exactly ``{{name}}``; anything else in braces is plain text."""
-
-_EMPTY: Mapping[str, object] = MappingProxyType({})
 
 
 class StateKind(StrEnum):
@@ -75,7 +72,7 @@ class State:
     next_options: tuple[Option, ...] = ()
     save_as: str | None = None
     model: str | None = None
-    options: Mapping[str, object] = _EMPTY
+    options: Mapping[str, object] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     default_value: str | None = None
     on_error: str | None = None
