@@ -143,19 +143,14 @@ def _lost_supports(draft: Workflow, suite: Suite) -> Iterator[Problem]:
                 yield Problem(
                     "lost_support", f"the tests look for state '{assertion.value}', which is gone"
                 )
-            if (
-                assertion.target
-                and assertion.target not in known
-                and _was_own(draft, assertion.target)
-            ):
-                yield Problem(
-                    "lost_support", f"the tests look at '{assertion.target}', which nothing saves"
-                )
+            target = assertion.target
+            if target and target not in known and _is_closed(draft):
+                yield Problem("lost_support", f"the tests look at '{target}', which nothing saves")
 
 
-def _was_own(draft: Workflow, target: str) -> bool:
-    """Whether *target* must come from this file: no child workflow could set it."""
-    return bool(target) and not any(state.workflow_ref for state in draft.states.values())
+def _is_closed(draft: Workflow) -> bool:
+    """Whether every variable comes from this file: no child workflow can set one."""
+    return not any(state.workflow_ref for state in draft.states.values())
 
 
 def literals(suite: Suite) -> frozenset[str]:
@@ -193,7 +188,8 @@ def _copied_words(original: Workflow, changed: Sequence[Change], suite: Suite) -
 
 def _words(text: str) -> str:
     """The text as words, case folded, each between two spaces."""
-    return f" {' '.join(re.findall(r'[^\W_]+', text.casefold()))} "
+    words = " ".join(re.findall(r"[^\W_]+", text.casefold()))
+    return f" {words} "
 
 
 def _copied(literal: str, before: str, after: str) -> str:

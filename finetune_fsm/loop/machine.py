@@ -184,8 +184,9 @@ class Loop:
     def _leave(self, event: EventData) -> None:
         """Veto, then journal, then let the library move."""
         assert self._staged is not None  # noqa: S101  # set before every trigger
+        assert event.transition is not None  # noqa: S101  # a callback of a transition
         run, outcome = self._staged
-        state, target = LoopState(event.transition.source), LoopState(event.transition.dest)
+        state, target = LoopState(event.transition.source), LoopState(event.transition.dest or "")
         self._tell(Leaving(state, outcome, target, run))
         entry = Entry(len(self.entries) + 1, state, outcome, target)
         if self._journal:
