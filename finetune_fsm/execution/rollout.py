@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from finetune_fsm.errors import LLMErrorKind
 from finetune_fsm.llm.base import Usage
 
 
@@ -44,10 +45,17 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class RunError:
-    """Why a rollout failed, and in which state."""
+    """Why a rollout failed, and in which state.
+
+    Attributes:
+        state: Name, as in the trace; empty when it failed before the first state.
+        message: One or a few sentences.
+        kind: What was wrong with the model's reply, or None when it failed for another reason.
+    """
 
     state: str
     message: str
+    kind: LLMErrorKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
