@@ -24,6 +24,8 @@ T = TypeVar("T")
 POLL = 0.1
 """Seconds between two looks at the stop flag while nothing arrives."""
 
+_OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+
 _AHEAD = 256  # items read ahead of a slow consumer; bounds memory, not speed
 
 
@@ -62,7 +64,7 @@ class Connection:
     def trace(self, event: str, info: Mapping[str, object]) -> None:
         """Note the socket that httpcore has just opened, or wrapped in TLS."""
         find = getattr(info.get("return_value"), "get_extra_info", None)
-        if find is None or not event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+        if find is None or not event.endswith(_OPENED):
             return
         self.hold(find("socket"))
 
