@@ -55,8 +55,8 @@ def _split(scheme: str, rest: str, text: str) -> SplitResult:
     try:
         split = urlsplit(f"{scheme}://{rest}")
         port = split.port
-    except ValueError as error:
-        raise _wrong(text, "the port is a number from 1 to 65535, IPv6 stands in [ ]") from error
+    except ValueError:  # not chained: its text may hold the password
+        raise _wrong(text, "the port is a number from 1 to 65535, IPv6 stands in [ ]") from None
     if port == 0:
         raise _wrong(text, "the port is a number from 1 to 65535")
     if split.query or split.fragment:
@@ -68,9 +68,11 @@ def _reachable(host: str, text: str) -> str:
     try:
         address = ip_address(host)
     except ValueError:
-        if any(c.isspace() or not c.isprintable() or c in '\\|^`<>{}"%' for c in host):
-            raise _wrong(text, "a host name has no such characters") from None
-        return host or "localhost"
+        if not host:
+            return "localhost"
+        if not _is_name(host):
+            raise _wrong(text, "that is no host name") from None
+        return host
     if address.is_unspecified:
         return "localhost"
     return f"[{host}]" if address.version == 6 else host

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import conformance
+import pytest
+from conformance import Factory, Model, ask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_fsm.errors import (
+    Cancelled,
+    InvalidDocument,
+    LLMError,
+    LLMErrorKind,
+    ScriptExhausted,
+)
+from finetune_fsm.llm.base import LLM, Completion, Purpose, Request, Stop
+from finetune_fsm.llm.scripted import Reply, ScriptedLLM, load_script
+
+
+@contextmanager
+def scripted(model: Model) -> Iterator[LLM]:
+    def answer(request: Request) -> Completion:
+        said = model(request.messages[-1].content)
+        if said.error:
+            raise LLMError(said.error, "refused")
+        return Completion(said.text, cut=said.cut)
+
+    yield ScriptedLLM(answer)
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_a_script_keeps_the_promises_of_a_model(check: Callable[[Factory], None]) -> None:
+    check(scripted)
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=6))
+def test_plain_texts_answer_once_each_in_order_and_then_the_script_is_exhausted(
+    texts: list[str],
+) -> None:
+    llm = ScriptedLLM(texts)
+    assert [llm.complete(ask("?")).text for _ in texts] == texts
+    with pytest.raises(ScriptExhausted):
+        llm.complete(ask("?"))
+    assert len(llm.requests) == len(texts) + 1
+
+
+@given(st.text(max_size=30))
+def test_a_reply_takes_named_groups_to_the_letter(text: str) -> None:
+    llm = ScriptedLLM([Reply("<{{said}}|{{unknown}}>", when=(r"Say: (?P<said>.*)\Z",))])
+    assert llm.complete(ask(f"Say: {text}")).text == f"<{text}|{{{{unknown}}}}>"
+
+
+@given(
+    st.lists(st.sampled_from(list(Purpose)), max_size=8),
+    st.permutations([Reply(str(purpose), purpose=purpose) for purpose in Purpose]),
+)
+def test_a_rule_for_a_purpose_answers_no_other(purposes: list[Purpose], rules: list[Reply]) -> None:
+    llm = ScriptedLLM(rules)
+    replies = [llm.complete(ask("?", purpose=purpose)).text for purpose in purposes]
+    assert replies == [str(purpose) for purpose in purposes]
+
+
+def test_all_patterns_of_a_rule_must_be_found_and_the_first_rule_that_fits_wins() -> None:
+    llm = ScriptedLLM([Reply("both", when=("a", "b")), Reply("one", when=("a",)), Reply("none")])
+    assert [llm.complete(ask(text)).text for text in ("b\na", "a", "c")] == ["both", "one", "none"]
+
+
+def test_a_rule_that_answers_once_is_used_up() -> None:
+    llm = ScriptedLLM([Reply("first", once=True), Reply("then")])
+    assert [llm.complete(ask("?")).text for _ in range(3)] == ["first", "then", "then"]
+
+
+@pytest.mark.parametrize("kind", list(LLMErrorKind))
+def test_a_rule_can_be_an_error_of_any_kind(kind: LLMErrorKind) -> None:
+    with pytest.raises(LLMError) as caught:
+        ScriptedLLM([Reply(error=kind)]).complete(ask("?"))
+    assert caught.value.kind is kind
+
+
+def test_an_exhausted_script_says_where_and_for_what() -> None:
+    with pytest.raises(ScriptExhausted, match=r"'judge' at 'greet' — .*Is it good\?"):
+        ScriptedLLM([]).complete(ask("Is it good?", purpose=Purpose.JUDGE, label="greet"))
+
+
+def test_a_stop_while_the_script_waits_is_noticed() -> None:
+    stop = Stop()
+
+    def answer(_: Request) -> str:
+        stop.ask()
+        return "too late"
+
+    with pytest.raises(Cancelled):
+        ScriptedLLM(answer).complete(ask("?"), stop=stop)
+
+
+def test_a_script_file_says_what_the_rules_say(tmp_path: Path) -> None:
+    path = tmp_path / "replies.yaml"
+    path.write_text(
+        "format: 1\n"
+        "replies:\n"
+        '  - {when: "name: (?P<name>\\\\w+)", purpose: state, reply: "Hi {{name}}"}\n'
+        "  - {purpose: proposal, reply: {edits: []}, cut: true}\n"
+        "  - {error: busy, once: true}\n",
+        "utf-8",
+    )
+    llm = load_script(path)
+    assert llm.complete(ask("name: Ann")).text == "Hi Ann"
+    proposal = llm.complete(ask("?", purpose=Purpose.PROPOSAL))
+    assert (proposal.text, proposal.cut) == ('{"edits": []}', True)
+    with pytest.raises(LLMError) as caught:
+        llm.complete(ask("?"))
+    assert caught.value.kind is LLMErrorKind.BUSY
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "format: 1"),
+        ("format: 2\nreplies: [{}]", "format: 1"),
+        ("format: 1\nreplies: []", "at least one rule"),
+        ("format: 1\nreplies: [x]", "must be a mapping"),
+        ("format: 1\nreplies: [{when: '('}]", "unterminated"),
+        ("format: 1\nreplies: [{tpye: x}]", "tpye"),
+        ("format: 1\nreplies: [{purpose: x}]", "not a valid Purpose"),
+        ("format: 1\nreplies: [{error: x}]", "not a valid LLMErrorKind"),
+        ("format: [", "expected"),
+        ("\x00", "special characters"),
+    ],
+)
+def test_a_file_that_is_no_script_is_refused_with_the_reason(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "replies.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(InvalidDocument, match=re.escape(words)) as caught:
+        load_script(path)
+    assert caught.value.problems[0].file == str(path)
+
+
+def test_a_script_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDocument, match="No such file"):
+        load_script(tmp_path / "nowhere.yaml")
