@@ -1,0 +1,68 @@
+# Everything a developer or CI does, one line each: make help
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+CI_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install model demo test live lint format type wheel bench docs clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+install: $(READY)  ## Make the virtual environment with everything that development needs
+
+$(READY): setup.cfg setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev,embedded]'
+	touch $@
+
+model: $(READY)  ## Fetch the weights of the embedded model (1.1 GB, once, resumable)
+	$(BIN)/agentmech pull
+
+demo: model  ## Improve an example whose tests fail, with a real model on this machine
+	rm -rf demo
+	cp -r examples/ticket-triage demo
+	$(BIN)/agentmech finetune demo/ticket-triage.yaml --llm llamacpp
+	$(BIN)/agentmech validate demo/ticket-triage.finetuned.yaml
+	$(BIN)/agentmech test demo/ticket-triage.finetuned.yaml --llm llamacpp
+
+test: $(READY)  ## Run the tests, with coverage (under five minutes, no network, no model)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -m "not live" $(CI_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --fail-under=90
+
+live: model  ## Run the tests against a real model: embedded, and through Ollama's wire protocol
+	$(BIN)/python -m pytest -m live tests/live
+
+lint: $(READY)  ## Check style and layout
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## Lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+type: $(READY)  ## Check types, strictly
+	$(BIN)/mypy
+
+wheel: $(READY)  ## Build the wheel, install it in a fresh environment, run the tests against it
+	rm -rf build dist
+	$(BIN)/python -m build --quiet
+	$(PYTHON) -m venv --clear build/venv
+	build/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
+	rm -rf build/checkout && mkdir -p build/checkout
+	cp -r tests examples setup.cfg README.md build/checkout
+	cd build/checkout && ../venv/bin/python -m pytest -m "not live" -p no:cacheprovider
+
+bench: $(READY)  ## Measure start-up
+	$(BIN)/python bench/startup.py
+
+docs: $(READY)  ## Draw the loop's table into the README
+	$(BIN)/python -m finetune_fsm graph --loop > build/loop.mmd
+
+clean:  ## Remove what the targets above made
+	rm -rf $(VENV) build dist demo .coverage* .mypy_cache .pytest_cache .ruff_cache
