@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from finetune_fsm.errors import Path, Problem
+from finetune_fsm.sinks import one_line
 
 WORKFLOW = "workflow"
 SUITE = "suite"
@@ -65,15 +66,52 @@ def _problems(error: Any) -> list[Problem]:
     """Turn one jsonschema error into problems a person can act on."""
     path: Path = tuple(error.absolute_path)
     keyword = error.validator
-    if keyword == "additionalProperties":
+    if keyword == "additionalProperties" and error.validator_value is False:
         return [_unknown_key(path, key, error.schema) for key in _extra_keys(error)]
     if keyword == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
-        return [_missing_key(path, key, error.schema) for key in missing]
+        return [_missing_key(path, key, error) for key in missing]
+    if keyword == "oneOf" and "discriminator" in error.schema:
+        return _discriminated(error, path)
     if keyword in ("oneOf", "anyOf") and error.context and "hint" not in error.schema:
         return _problems(_closest(error))
+    if "propertyNames" in error.relative_schema_path:
+        return [_bad_name(path, error)]
     message, hint = _wording(error)
     return [Problem(f"schema_{keyword}", message, hint, path)]
+
+
+def _discriminated(error: Any, path: Path) -> list[Problem]:
+    """Return the complaints of the one branch that the value's own type names.
+
+    The annotation ``discriminator`` beside ``oneOf`` says which property tells the branches apart,
+    the index of the branch for each of its values, and the branch when it is missing, if there is
+    one. All other branches would only complain that the value is not of their type.
+    """
+    rule = error.schema["discriminator"]
+    name, branches = rule["propertyName"], rule["mapping"]
+    if not isinstance(error.instance, Mapping):
+        return []  # the keyword "type" beside it says so already
+    if name not in error.instance:
+        if "default" not in rule:
+            return [_missing_type(path, name, error, tuple(branches))]
+        branch = rule["default"]
+    else:
+        given = error.instance[name]
+        branch = branches.get(given) if isinstance(given, str) else None
+        if branch is None:
+            hint = suggestion(str(given), tuple(branches)) or f"one of: {', '.join(branches)}"
+            message = f"{_shown(given)} is no known {name}"
+            return [Problem("unknown_type", message, hint, (*path, name))]
+    chosen = (e for e in error.context if e.relative_schema_path[0] == branch)
+    return [problem for inner in chosen for problem in _problems(inner)]
+
+
+def _missing_type(path: Path, name: str, error: Any, choices: Sequence[str]) -> Problem:
+    meant = suggestion(name, [str(key) for key in error.instance]).removeprefix("did you mean ")
+    hint = f"write '{name}' instead of {meant[:-1]}" if meant else ""
+    choose = f"add '{name}:' with one of: {', '.join(choices)}"
+    return Problem("missing_key", f"'{name}' is missing", hint or choose, path)
 
 
 def _closest(error: Any) -> Any:
@@ -88,24 +126,34 @@ def _extra_keys(error: Any) -> list[str]:
 
 
 def _unknown_key(path: Path, key: str, rules: Mapping[str, Any]) -> Problem:
-    known = sorted(rules.get("properties", ()))
-    hint = suggestion(key, known) or f"known keys: {', '.join(known)}"
-    return Problem("unknown_key", f"unknown key '{key}'", hint, (*path, key))
+    known = [name for name, about in rules.get("properties", {}).items() if "not" not in about]
+    hint = suggestion(str(key), known) or f"known keys: {', '.join(known)}"
+    where = f" in {rules['title']}" if "title" in rules else ""
+    message = f"unknown key '{one_line(str(key), limit=60)}'{where}"
+    return Problem("unknown_key", message, hint, (*path, key))
 
 
-def _missing_key(path: Path, key: str, rules: Mapping[str, Any]) -> Problem:
-    about = rules.get("properties", {}).get(key, {})
-    hint = about.get("hint") or f"add '{key}:'"
+def _missing_key(path: Path, key: str, error: Any) -> Problem:
+    about = error.schema.get("properties", {}).get(key, {})
+    known = set(error.schema.get("properties", ()))
+    unknown = [str(name) for name in error.instance if name not in known]
+    meant = suggestion(key, unknown).removeprefix("did you mean ")[:-1]
+    hint = f"write '{key}' instead of {meant}" if meant else about.get("hint") or f"add '{key}:'"
     return Problem("missing_key", f"'{key}' is missing", hint, path)
+
+
+def _bad_name(path: Path, error: Any) -> Problem:
+    name = error.instance
+    wording = error.schema.get("problem", "{value} is no name for this")
+    message = wording.replace("{value}", _shown(name))
+    return Problem("bad_name", message, error.schema.get("hint", ""), (*path, name))
 
 
 def _wording(error: Any) -> tuple[str, str]:
     hint = error.schema.get("hint", "")
     value = error.instance
     if error.validator == "type":
-        wanted = error.validator_value
-        names = [wanted] if isinstance(wanted, str) else wanted
-        return f"must be {_kinds(names)}, not {_kind_of(value)}", hint
+        return _type_wording(error, hint)
     if error.validator == "enum":
         return f"{_shown(value)} is not allowed here", hint or _enum_hint(value, error)
     if error.validator == "const":
@@ -114,16 +162,30 @@ def _wording(error: Any) -> tuple[str, str]:
         return error.schema.get("problem", f"{_shown(value)} is not allowed here"), hint
     if error.validator in ("minItems", "minProperties"):
         return f"needs at least {error.validator_value}, has {len(value)}", hint
+    if error.validator in ("maxItems", "maxProperties"):
+        return f"may have at most {error.validator_value}, has {len(value)}", hint
+    if error.validator == "maxLength":
+        limit = error.validator_value
+        return f"may have at most {limit} characters, has {len(value)}", hint or "shorten it"
     if error.validator in ("minLength", "pattern"):
-        what = "must not be empty" if value == "" else f"{_shown(value)} is not allowed here"
-        return what, hint
+        empty = isinstance(value, str) and not value.strip()
+        return "must not be empty" if empty else f"{_shown(value)} is not allowed here", hint
     if error.validator in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         bound = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">"}
-        return (
-            f"must be {bound.get(error.validator, '<')} {error.validator_value}, is {value}",
-            hint,
-        )
+        wanted = f"{bound.get(error.validator, '<')} {error.validator_value}"
+        return f"must be {wanted}, is {_shown(value)}", hint
     return error.schema.get("problem", error.message[:300]), hint
+
+
+def _type_wording(error: Any, hint: str) -> tuple[str, str]:
+    names, value = error.validator_value, error.instance
+    names = [names] if isinstance(names, str) else names
+    message = f"must be {_kinds(names)}, not {_kind_of(value)}"
+    if "string" in names and isinstance(value, bool | int | float):
+        # The document no longer knows how a number was written: 1.10 is 1.1 by now.
+        shown = "" if isinstance(value, float) else f': "{str(value).lower()}"'
+        return message, f"put it in quotes{shown}"
+    return message, hint
 
 
 def _enum_hint(value: object, error: Any) -> str:
