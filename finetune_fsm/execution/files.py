@@ -13,7 +13,7 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from finetune_fsm.errors import ExecutionError
 from finetune_fsm.execution.documents import READERS, document_text
@@ -129,30 +129,26 @@ def locate(path: Filled, folders: Folders) -> Path:
     Raises:
         ExecutionError: a value helped to build *path*, and it leaves the trusted folders.
     """
-    places = [base / PurePath(path.text) for base in folders.bases]  # an absolute path stays alone
-    if path.used:
-        # Trust is decided before existence, or a guess would tell what lies outside.
-        resolved = (real for place in places if (real := _resolved(place)) is not None)
-        places = [real for real in resolved if _inside(real, folders.trusted)]
-        if not places:
-            names = ", ".join(f"'{name}'" for name in path.used)
-            raise ExecutionError(
-                f"file '{one_line(path.text)}' is refused: its path comes from {names} and leads "
-                "out of the workflow's folder, the current folder and the run directory — move "
-                "the file there, or write its path in the workflow"
-            )
-    return next((place for place in places if os.path.exists(place)), places[0])  # noqa: PTH110  # never raises
+    places = [base / path.text for base in folders.bases]  # an absolute path stays alone
+    found = next((place for place in places if os.path.exists(place)), places[0])  # noqa: PTH110  # never raises
+    if not path.used:
+        return found
+    real = _resolved(found)
+    if not any(real.is_relative_to(folder) for folder in folders.trusted):
+        names = ", ".join(f"'{name}'" for name in path.used)
+        raise ExecutionError(
+            f"file '{one_line(path.text)}' is refused: its path comes from {names} and leads out "
+            "of the workflow's folder, the current folder and the run directory — move the file "
+            "there, or write its path in the workflow"
+        )
+    return real
 
 
-def _resolved(place: Path) -> Path | None:
+def _resolved(place: Path) -> Path:
     try:
         return Path(os.path.realpath(place))
-    except (OSError, ValueError):  # ValueError: a NUL, or a broken surrogate
-        return None
-
-
-def _inside(place: Path, folders: Sequence[Path]) -> bool:
-    return any(place.is_relative_to(folder) for folder in folders)
+    except (OSError, ValueError) as error:  # ValueError: a NUL, or a broken surrogate
+        raise ExecutionError(f"file '{one_line(place.name)}' has an impossible name") from error
 
 
 def read_text(place: Path) -> str:

@@ -68,9 +68,10 @@ class LineInputs:
         if self._show:
             self._show(state_name, question, default)
         try:
-            return next(self._lines, None)
+            line = next(self._lines, None)
         except (OSError, ValueError) as error:  # ValueError: closed, or no UTF-8
             raise ExecutionError(f"the answer cannot be read: {error}", state=state_name) from error
+        return None if line is None else line.rstrip("\r\n")
 
 
 _: tuple[type[Inputs], ...] = (MappingInputs, LineInputs)  # mypy checks that both keep the protocol
