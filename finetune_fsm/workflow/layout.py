@@ -106,20 +106,21 @@ def flow(value: object) -> str:
 
 
 def wants_block(text: str) -> bool:
-    """Say whether *text* reads best, and can be written, as a ``|`` block. Pure."""
-    if _UNBLOCKABLE.search(text) or not text.strip():
+    """Say whether *text* reads best, and can be written, as a ``|`` block. Pure.
+
+    Text that ends in blank lines cannot: in a file they would be taken for layout.
+    """
+    if _UNBLOCKABLE.search(text) or not text.strip() or text.endswith("\n\n"):
         return False
-    return "\n" in text.rstrip("\n") or len(text) > LONG
+    return "\n" in text.removesuffix("\n") or len(text) > LONG
 
 
 def text_block(text: str, indent: int, step: int) -> tuple[str, list[str]]:
     """Return *text* as a ``|`` block: its header, and its lines at *indent*. Pure."""
-    body = text.rstrip("\n")
-    ends = len(text) - len(body)
-    chomp = "-" if ends == 0 else "" if ends == 1 else "+"
+    chomp = "" if text.endswith("\n") else "-"
     # Leading white space would be taken for indentation: say how deep the block stands.
-    indicator = str(step) if body[:1] in (" ", "\t", "\n") else ""
-    lines = [*body.split("\n"), *[""] * (ends - 1)]
+    indicator = str(step) if text[:1] in (" ", "\t", "\n") else ""
+    lines = text.removesuffix("\n").split("\n")
     return f"|{indicator}{chomp}", [" " * indent + line if line else "" for line in lines]
 
 
