@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import conformance
 import pytest
-from conformance import Factory, Model, ask
 from hypothesis import given
 from hypothesis import strategies as st
+from llm import conformance
+from llm.conformance import Factory, Model, ask
 
 from finetune_fsm.errors import (
     Cancelled,
