@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from finetune_fsm.log import stay_silent
+
 if TYPE_CHECKING:
     from finetune_fsm.api import finetune, finish, open_loop
     from finetune_fsm.errors import FinetuneError, InvalidDocument, LLMError, Problem
@@ -93,6 +95,8 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+stay_silent()
 
 
 def __getattr__(name: str) -> object:

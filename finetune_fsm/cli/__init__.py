@@ -1,1 +1,1 @@
-"""."""
+"""The command line; importing this package imports nothing else."""

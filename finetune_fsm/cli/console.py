@@ -1,0 +1,201 @@
+"""The two streams: results on one, talk on the other, both safe for any text and any terminal.
+
+Everything printed goes through `sinks.clean` here, whatever its author did before: no control
+byte of a model, a file or an argument reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from finetune_fsm.codec import plain
+from finetune_fsm.observers.lines import Line, Tone
+from finetune_fsm.sinks import clean
+
+if TYPE_CHECKING:
+    from finetune_fsm.cli.terminal import Terminal
+
+_FALLBACKS: Mapping[str, str] = {
+    "📊 ": "",
+    "📋 ": "",
+    "💡 ": "",
+    "✅": "[ok]",
+    "❌": "[failed]",
+    "⚠": "[!]",
+    "═": "=",
+    "─": "-",
+    "→": "->",
+    "—": "-",
+    "…": "...",
+    "·": "-",
+}
+"""What stands for our own signs where the stream's encoding has no such sign."""
+
+
+class Screen:
+    """One stream for people.
+
+    Args:
+        stream: Where text goes; what its encoding cannot say is written as an escape.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._silent = False
+        self._terminal: Terminal | None = None
+        encoding = stream.encoding or "utf-8"
+        self._missing = {
+            sign: text for sign, text in _FALLBACKS.items() if not _has(encoding, sign)
+        }
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person watches and the cursor can move."""
+        return self._stream.isatty() and not _is_dumb() and not os.environ.get("CI")
+
+    @property
+    def coloured(self) -> bool:
+        """Whether to write colours: FORCE_COLOR before NO_COLOR before the kind of terminal."""
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return self._stream.isatty() and not os.environ.get("NO_COLOR") and not _is_dumb()
+
+    def line(self, text: str | Line = "") -> None:
+        """Write one line, or several."""
+        line = text if isinstance(text, Line) else Line(text)
+        shown = self._safe(line.text)
+        if self._silent:
+            return
+        if self.interactive or self.coloured:
+            self._fancy().line(shown, line.tone)
+        else:
+            self._write(shown + "\n")
+
+    def piece(self, text: str) -> None:
+        """Write a piece of a text that goes on, as it is but for what `clean` does."""
+        if text and not self._silent:
+            self._write(self._safe(text))
+
+    def progress(self, label: str, done: int, total: int, unit: str = "") -> None:
+        """Show how far something is, where a person watches; it goes away with the next line."""
+        if self.interactive and not self._silent:
+            self._fancy().progress(self._safe(label), done, total, unit)
+
+    def raw(self, text: str) -> None:
+        """Write *text*, made by us and known to be safe, without cleaning it."""
+        if not self._silent:
+            self._write(text)
+
+    def silence(self) -> None:
+        """Write nothing from now on: nobody reads it."""
+        self._silent = True
+
+    def settle(self) -> None:
+        """Take away what moves, and hand everything written to the system."""
+        if self._terminal:
+            self._terminal.settle()
+        if not self._silent:
+            self._stream.flush()
+
+    def _safe(self, text: str) -> str:
+        shown = clean(text, limit=max(len(text), 1))
+        for sign, instead in self._missing.items():
+            shown = shown.replace(sign, instead)
+        return shown
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._terminal.settle()
+        self._stream.write(text)
+        self._stream.flush()
+
+    def _fancy(self) -> Terminal:
+        if self._terminal is None:
+            from finetune_fsm.cli.terminal import Terminal
+
+            self._terminal = Terminal(self._stream, coloured=self.coloured)
+        return self._terminal
+
+
+class Console:
+    """What a command prints on.
+
+    Attributes:
+        json: Whether the result is a JSON document, alone on standard output.
+        quiet: Whether only failures and summaries are wanted.
+        verbosity: 0, 1 (what happens) or 2 (prompts and replies too).
+        log_file: Where the whole log goes, or empty.
+    """
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        self.quiet = False
+        self.verbosity = 0
+        self.log_file = ""
+        self.out = Screen(sys.stdout)
+        self.err = Screen(sys.stderr)
+        self._documented = False
+
+    @property
+    def talk(self) -> Screen:
+        """Where a session is told: standard output, unless a document goes there."""
+        return self.err if self.json else self.out
+
+    @property
+    def documented(self) -> bool:
+        """Whether the document has been written."""
+        return self._documented
+
+    def result(self, text: str | Line = "") -> None:
+        """Write a line of the result."""
+        self.out.line(text)
+
+    def tell(self, text: str | Line = "") -> None:
+        """Write a line beside the result, unless quiet."""
+        if not self.quiet:
+            self.err.line(text)
+
+    def note(self, text: str) -> None:
+        """Write a line that a person should see."""
+        self.tell(Line(f"note: {text}", Tone.FAINT))
+
+    def warn(self, text: str) -> None:
+        """Write a warning, unless quiet."""
+        self.tell(Line(f"warning: {text}", Tone.WARNING))
+
+    def document(self, value: object) -> None:
+        """Write *value* as the one JSON document; ASCII alone, so that it survives any pipe."""
+        self._documented = True
+        self.out.raw(document(value))
+
+    def settle(self) -> None:
+        """Hand everything written to the system.
+
+        Raises:
+            OSError: a stream does not take it.
+        """
+        self.out.settle()
+        self.err.settle()
+
+
+def document(value: object) -> str:
+    """Return *value* as JSON text for people and programs, ending with a newline. Pure."""
+    return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
+
+
+def _has(encoding: str, sign: str) -> bool:
+    try:
+        sign.encode(encoding)
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM", "") in ("dumb", "unknown")

@@ -1,0 +1,187 @@
+"""The entry point: one place where every ending becomes a message and an exit code.
+
+======  ==============================================================================
+code    meaning
+======  ==============================================================================
+0       all passed; improved; nothing to do
+1       tests failed; the workflow's run failed; not improved
+2       the command line or a file is wrong
+3       the world failed: no model, a full disk, no permission
+4       a bug
+129     hung up
+130     interrupted
+141     nobody reads the output
+143     terminated
+======  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.registry import Commands
+from finetune_fsm.errors import Cancelled, ExitCode, FinetuneError, InvalidDocument
+from finetune_fsm.observers.lines import Line, Tone
+from finetune_fsm.sinks import one_line
+
+PROGRAM = "agentmech"
+
+_PACKAGES = ("transitions", "pyyaml", "ollama", "jsonschema")
+_ENDING = (
+    "Exit codes: 0 passed or improved, 1 failed, 2 wrong input, 3 no model or no disk, 4 a bug, "
+    "130 interrupted."
+)
+
+
+def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    import platform
+
+    click.echo(f"{PROGRAM} {_version('finetune-fsm')}")
+    click.echo(f"python {platform.python_version()}")
+    for package in _PACKAGES:
+        click.echo(f"{package} {_version(package)}")
+    ctx.exit()
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@click.command(
+    PROGRAM,
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_ENDING,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_versions,
+    help="Show the versions of this program and of what it stands on.",
+)
+@click.pass_context
+def commands(ctx: click.Context) -> ExitCode | None:
+    """Make LLM workflows, small YAML state machines, better by themselves."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    click.echo(ctx.get_help(), err=True)
+    return ExitCode.BAD_INPUT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line *arguments*, those of the process by default; return the exit code."""
+    _open_standard_streams()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = given[: given.index("--")] if "--" in given else given
+    console = Console(json="--json" in options)
+    try:
+        code = _ended(console, given)
+        console.settle()
+    except BrokenPipeError:
+        code = _nobody_reads(console)
+    except OSError as error:  # the last bytes found no room
+        code = ExitCode.WORLD
+        with suppress(OSError):
+            console.err.line(f"{PROGRAM}: error: cannot write the output: {error.strerror}")
+    return int(code)
+
+
+def _ended(console: Console, given: list[str]) -> ExitCode:
+    try:
+        code = commands.main(given, prog_name=PROGRAM, standalone_mode=False, obj=console)
+        return ExitCode(code or 0)
+    except BrokenPipeError:
+        raise
+    except (KeyboardInterrupt, click.Abort, Cancelled):
+        return ExitCode.INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # the one place where nothing may pass
+        return _told(console, error)
+
+
+def _told(console: Console, error: Exception) -> ExitCode:
+    """Tell *error* in a person's words, and in a program's where one listens."""
+    problems: tuple[object, ...] = ()
+    if isinstance(error, InvalidDocument):
+        from finetune_fsm.cli.problems import as_data, as_text
+
+        problems = tuple(as_data(problem) for problem in error.problems)
+        lines = [Line(as_text(problem), Tone.PLAIN) for problem in error.problems]
+        code, message = ExitCode.BAD_INPUT, str(error)
+    else:
+        code, message, more = _explained(error)
+        lines = [Line(f"{PROGRAM}: error: {message}", Tone.BAD), *(Line(text) for text in more)]
+    if console.json and not console.documented:
+        shown = {"exit_code": code, "message": message, "problems": problems}
+        console.document({"error": shown})
+    for line in lines:
+        console.err.line(line)
+    if console.verbosity > 1:
+        import traceback
+
+        console.err.line("".join(traceback.format_exception(error)))
+    return code
+
+
+def _explained(error: Exception) -> tuple[ExitCode, str, tuple[str, ...]]:
+    """Return exit code, message and further lines for *error*."""
+    if isinstance(error, click.ClickException):
+        command = getattr(error, "ctx", None)
+        path = command.command_path if command else PROGRAM
+        return ExitCode.BAD_INPUT, _lower(error.format_message()), (f"see '{path} --help'",)
+    if isinstance(error, FinetuneError):
+        return error.exit_code, str(error), ()
+    if isinstance(error, OSError):
+        where = f" {one_line(str(error.filename))}:" if error.filename else ""
+        return ExitCode.WORLD, f"the system says no:{where} {error.strerror or error}", ()
+    what = one_line(f"{type(error).__name__}: {error}", limit=400)
+    advice = "this is a bug: please report it, with what the same command says with -vv"
+    return ExitCode.BUG, f"internal error: {what}", (advice,)
+
+
+def _lower(message: str) -> str:
+    text = one_line(message, limit=1000).removesuffix(".")
+    return text[:1].lower() + text[1:]
+
+
+def _open_standard_streams() -> None:
+    """Give a process that was started without them streams that lead nowhere.
+
+    Otherwise the first file it opens would become its standard output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                while os.open(os.devnull, os.O_RDWR) < number:
+                    pass
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _nobody_reads(console: Console) -> ExitCode:
+    """End quietly; the interpreter must not find unwritten text when it closes the streams."""
+    console.out.silence()
+    console.err.silence()
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+                continue
+            os.dup2(nowhere, stream.fileno())
+    return ExitCode.BROKEN_PIPE

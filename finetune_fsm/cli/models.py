@@ -1,0 +1,27 @@
+"""The model that the options choose, held so that it is closed whatever happens."""
+
+from __future__ import annotations
+
+import os
+
+from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.logs import start_logging
+from finetune_fsm.cli.signals import Job
+from finetune_fsm.llm.base import LLM
+
+
+def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -> LLM:
+    """Return the model that ``-u`` and ``--llm`` choose; what was chosen for the user is told.
+
+    Raises:
+        UsageError: the options make no sense.
+        LLMError: there is no model to be had.
+        MissingExtra: the provider needs an optional dependency.
+    """
+    from finetune_fsm.llm.select import choose
+
+    start_logging(console)
+    chosen = choose(url=url, spec=spec, environ=os.environ)
+    for note in chosen.notes:
+        console.note(note)
+    return job.hold(chosen.llm)

@@ -1,0 +1,115 @@
+"""Options that several commands share, and how their values become what the library takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Protocol, TypeVar
+
+import click
+
+from finetune_fsm.cli.console import Console
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Decorator(Protocol):
+    """Adds options to a command's function."""
+
+    def __call__(self, function: F, /) -> F:
+        """Return *function* with the options."""
+        ...
+
+
+JOBS_LIMIT = 256
+
+
+def value(*names: str, default: object = None, **settings: object) -> Decorator:
+    """Return an option with one value, refused when it is given twice.
+
+    Args:
+        names: As `click.option` takes them.
+        default: The value when it is not given.
+        settings: Further ones of `click.option`.
+    """
+
+    def one(ctx: click.Context, parameter: click.Parameter, given: tuple[object, ...]) -> object:
+        if len(given) > 1:  # of two values one would be ignored in silence
+            raise click.UsageError(f"{parameter.opts[-1]} is given {len(given)} times", ctx)
+        return given[0] if given else default
+
+    return click.option(*names, multiple=True, callback=one, **settings)  # type: ignore[arg-type]  # passed on
+
+
+def together(*options: Decorator) -> Decorator:
+    """Return one decorator that adds *options*, shown in this order."""
+
+    def add(function: F, /) -> F:
+        return reduce(lambda f, option: option(f), reversed(options), function)
+
+    return add
+
+
+def _verbose(ctx: click.Context, _: click.Parameter, count: int) -> None:
+    console = ctx.ensure_object(Console)
+    console.verbosity = count
+    _agree(ctx, console)
+
+
+def _quiet(ctx: click.Context, _: click.Parameter, quiet: bool) -> None:
+    console = ctx.ensure_object(Console)
+    console.quiet = quiet
+    _agree(ctx, console)
+
+
+def _agree(ctx: click.Context, console: Console) -> None:
+    if console.quiet and console.verbosity:
+        raise click.UsageError("--quiet and --verbose contradict each other", ctx)
+
+
+VERBOSE = click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    expose_value=False,
+    callback=_verbose,
+    help="Log what happens to standard error; -vv also prompts, replies and tracebacks",
+)
+
+QUIET = click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    callback=_quiet,
+    help="Only failures and the result",
+)
+
+JSON = click.option(  # `main` looks for it, as it matters for errors too
+    "--json", is_flag=True, expose_value=False, help="Print one JSON document and nothing else"
+)
+
+OUTPUT_OPTIONS = together(JSON, VERBOSE, QUIET)
+"""Those of every command that prints."""
+
+URL = value(
+    "-u",
+    "--ollama-url",
+    metavar="<url>",
+    help='Ollama API URL (default: "http://localhost:11434", or $OLLAMA_HOST)',
+)
+
+LLM = value(
+    "--llm",
+    "llm_spec",
+    metavar="<spec>",
+    help="Another provider: llamacpp, llamacpp:<file>, openai:<url> or script:<file>",
+)
+
+JOBS = value(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, JOBS_LIMIT),
+    metavar="<number>",
+    help="Scenarios run at once (default: what the server allows)",
+)

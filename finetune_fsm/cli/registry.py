@@ -1,0 +1,85 @@
+"""The commands by name, so that help can be shown without importing one of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+
+import click
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command.
+
+    Attributes:
+        home: ``module:name`` of its click command.
+        help: One line for the list of commands.
+    """
+
+    home: str
+    help: str
+
+
+_HOME = "finetune_fsm.cli"
+
+COMMANDS: Mapping[str, Entry] = MappingProxyType(
+    {
+        "finetune": Entry(f"{_HOME}.finetune:finetune", "Improve a workflow, tested at every step"),
+        "run": Entry(f"{_HOME}.run:run", "Run a workflow once"),
+        "test": Entry(f"{_HOME}.test:test", "Run a workflow's test scenarios"),
+        "validate": Entry(f"{_HOME}.validate:validate", "Check workflow and test files"),
+        "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
+        "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
+        "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow as a Mermaid diagram"),
+    }
+)
+"""In the order that help shows them."""
+
+
+class Commands(click.Group):
+    """A group that imports a command only when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in order."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command *cmd_name*, or None when there is none."""
+        del ctx
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry.home.partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101  # the registry says so
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that *args* begin with.
+
+        Raises:
+            click.UsageError: there is none of that name; says which was likely meant.
+        """
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(f"no command '{name}'{meant(name, COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the registry alone."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+
+def meant(word: str, known: Mapping[str, object]) -> str:
+    """Return `` — did you mean 'x'?`` for the likeliest of *known*, else what there is. Pure."""
+    close = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
+    return f" — did you mean '{close[0]}'?" if close else f" — one of: {', '.join(known)}"

@@ -1,0 +1,86 @@
+"""A terminal with colours and moving parts; the only module that knows `rich`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.text import Text
+
+from finetune_fsm.observers.lines import Tone
+
+_STYLES: Mapping[Tone, str] = {
+    Tone.PLAIN: "",
+    Tone.TITLE: "bold",
+    Tone.GOOD: "green",
+    Tone.BAD: "red",
+    Tone.WARNING: "yellow",
+    Tone.FAINT: "dim",
+}
+
+
+class Terminal:
+    """Prints lines above at most one progress bar.
+
+    Args:
+        stream: A terminal.
+        coloured: Whether colours are wanted.
+    """
+
+    def __init__(self, stream: TextIO, *, coloured: bool) -> None:
+        # Foreign text is never markup: '[/INST]' alone would be an error.
+        self._console = Console(
+            file=stream,
+            force_terminal=True,
+            no_color=not coloured,
+            markup=False,
+            emoji=False,
+            highlight=False,
+        )
+        self._progress: Progress | None = None
+        self._label = ""
+
+    def line(self, text: str, tone: Tone) -> None:
+        """Print *text*, which is clean, in the colour of *tone*."""
+        self.settle()
+        self._console.print(Text(text, style=_STYLES[tone]), soft_wrap=True)
+
+    def progress(self, label: str, done: int, total: int, unit: str) -> None:
+        """Show *done* of *total*; *unit* ``bytes`` adds sizes and speed."""
+        if self._progress is None or label != self._label:
+            self.settle()
+            self._label = label
+            self._progress = _bar(self._console, unit)
+            self._progress.add_task(label, total=total)
+            self._progress.start()
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+    def settle(self) -> None:
+        """Take the progress bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def _bar(console: Console, unit: str) -> Progress:
+    counts = (
+        (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
+    )
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        *counts,
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )

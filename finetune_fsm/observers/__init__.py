@@ -1,0 +1,1 @@
+"""What listens to the loop; importing this package imports nothing else."""

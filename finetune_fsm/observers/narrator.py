@@ -1,0 +1,334 @@
+"""The session as a person reads it: every moment of the loop as a few lines.
+
+Content and order are those of AgentMech's finetune command. The lines of a moment follow from the
+moment alone, so that a journal read again tells the same story.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import assert_never
+
+from finetune_fsm.errors import InvalidDocument, Problem
+from finetune_fsm.execution.rollout import Rollout, RunStatus
+from finetune_fsm.improve.changes import in_words
+from finetune_fsm.improve.model import Analysis
+from finetune_fsm.llm.base import Usage
+from finetune_fsm.loop.machine import Entered, Leaving, Moment, Observer
+from finetune_fsm.loop.outcomes import (
+    Analyzed,
+    Checked,
+    Ending,
+    Finished,
+    Interrupted,
+    Modified,
+    Prepared,
+    Ran,
+    Saved,
+    Tested,
+)
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.table import LoopState
+from finetune_fsm.observers.lines import Line, Tone
+from finetune_fsm.scenarios.load import find_suite
+from finetune_fsm.scenarios.model import ScenarioResult
+from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.workflow.text import parse
+
+WIDTH = 60
+DOUBLE_RULE = "═" * WIDTH
+RULE = "─" * WIDTH
+
+REASON_LIMIT = 400
+"""Characters of why a scenario failed."""
+
+_BLANK = Line()
+
+
+def narrator(
+    say: Callable[[Line], None], *, clock: Callable[[], float] = time.monotonic
+) -> Observer:
+    """Return an observer that tells every moment to *say*, line by line.
+
+    Args:
+        say: Takes one line, already clean.
+        clock: Seconds, for the time that the run took; it starts now.
+    """
+    started = clock()
+
+    def observe(moment: Moment) -> None:
+        for line in lines_of(moment, clock() - started):
+            say(line)
+
+    return observe
+
+
+def lines_of(moment: Moment, seconds: float = 0.0) -> tuple[Line, ...]:
+    """Return what a person is told at *moment*, *seconds* after the start."""
+    if isinstance(moment, Entered):
+        return tuple(_entered(moment.state, moment.run))
+    return tuple(_leaving(moment, seconds))
+
+
+def _entered(state: LoopState, run: Run) -> Iterator[Line]:
+    match state:
+        case LoopState.PREPARING:
+            yield from _header(run)
+        case LoopState.SAVING:
+            yield from _iteration(run)
+        case LoopState.RUNNING:
+            yield Line("Running workflow...")
+        case LoopState.TESTING:
+            yield Line("Running tests...")
+        case LoopState.ANALYZING if run.analysis is None:
+            yield Line("Analyzing workflow and test results...")
+            yield _BLANK
+        case LoopState.MODIFYING if run.problems:
+            yield Line("  Asking again, with what is wrong with the draft")
+        case LoopState.MODIFYING:
+            yield Line("Applying improvements to workflow...")
+        case _:
+            return
+
+
+def _header(run: Run) -> Iterator[Line]:
+    settings = run.settings
+    yield Line("AgentMech Workflow Finetune", Tone.TITLE)
+    yield _BLANK
+    yield Line("This will iteratively improve your workflow using LLM-powered analysis.")
+    yield _BLANK
+    yield Line(f"Loading workflow from: {_full(settings.workflow)}")
+    yield Line(f'Workflow "{_name(run)}" loaded successfully')
+    yield _BLANK
+    yield Line(f"Output will be saved to: {_full(settings.output)}")
+    yield _BLANK
+    yield Line(f"Using model: {one_line(settings.model)}")
+    yield _BLANK
+    if settings.tests is None and find_suite(settings.workflow) is None:
+        yield Line("No test file found: generating test scenarios...")
+
+
+def _iteration(run: Run) -> Iterator[Line]:
+    if run.iteration > 1:
+        yield _BLANK
+        yield Line(RULE, Tone.FAINT)
+        yield _BLANK
+    yield Line(f"📊 ITERATION {run.iteration}/{run.settings.max_iterations}", Tone.TITLE)
+    yield _BLANK
+    yield Line(RULE, Tone.FAINT)
+    yield _BLANK
+
+
+def _leaving(moment: Leaving, seconds: float) -> Iterator[Line]:  # one case per outcome
+    run = moment.run
+    match moment.outcome:
+        case Prepared() as outcome:
+            yield from _prepared(outcome, run)
+        case Saved() as outcome:
+            yield Line(f"Iteration workflow saved: {_full(outcome.path)}")
+            yield _BLANK
+        case Ran() as outcome:
+            yield from _ran(outcome, run)
+        case Tested() as outcome:
+            yield from _tested(outcome, run)
+        case Analyzed() as outcome:
+            yield from _analyzed(outcome, run)
+        case Modified() as outcome:
+            yield from _modified(outcome)
+        case Checked() as outcome:
+            yield from _checked(outcome, moment)
+        case Interrupted() as outcome:
+            yield from (_BLANK, Line(f"⚠ {_stopped(outcome)}", Tone.WARNING))
+        case Finished():
+            yield from _finished(run, seconds)
+        case _ as never:
+            assert_never(never)
+
+
+def _prepared(outcome: Prepared, run: Run) -> Iterator[Line]:
+    if outcome.generated:
+        for problem in outcome.problems:
+            yield Line(f"  The model's scenarios are not usable: {one_line(problem)}", Tone.WARNING)
+        count = _count(len(outcome.suite.scenarios), "test scenario")
+        yield Line(f"Generated {count}: {_full(outcome.tests)}")
+    else:
+        yield Line(f"Found existing test file: {_full(outcome.tests)}")
+    yield _BLANK
+    limit = _count(run.settings.max_iterations, "iteration")
+    yield Line(f"Starting finetune process with max {limit}")
+    yield _BLANK
+    yield Line(DOUBLE_RULE, Tone.FAINT)
+    yield _BLANK
+
+
+def _ran(outcome: Ran, run: Run) -> Iterator[Line]:
+    names = [s.name for s in run.suite.scenarios] if run.suite else []
+    broken = [
+        (name, rollout)
+        for name, rollout in zip(names, outcome.rollouts, strict=False)
+        if rollout.status is not RunStatus.COMPLETED
+    ]
+    if broken:
+        total = _count(len(outcome.rollouts), "scenario")
+        yield Line(f"  Workflow failed in {len(broken)} of {total}:", Tone.BAD)
+        yield from (Line(f"    - {one_line(name)}: {_why(r)}", Tone.BAD) for name, r in broken)
+    else:
+        yield Line("  Workflow executed successfully", Tone.GOOD)
+    for warning in dict.fromkeys(w for r in outcome.rollouts for w in r.warnings):
+        yield Line(f"  Warning: {one_line(warning, limit=REASON_LIMIT)}", Tone.WARNING)
+    yield _BLANK
+
+
+def _why(rollout: Rollout) -> str:
+    if rollout.error is None:
+        return "stopped"
+    where = f"in state '{one_line(rollout.error.state)}': " if rollout.error.state else ""
+    return where + one_line(rollout.error.message, limit=REASON_LIMIT)
+
+
+def _tested(outcome: Tested, run: Run) -> Iterator[Line]:
+    report = outcome.report
+    if report.solved:
+        yield Line(f"  All tests passed ({report.passed}/{report.total})", Tone.GOOD)
+    else:
+        failed = _count(report.total - report.passed, "test")
+        yield Line(f"  {failed} failed ({report.passed}/{report.total} passed):", Tone.BAD)
+        yield from (
+            Line(f"    - {one_line(r.scenario.name)}: {reason_of(r)}", Tone.BAD)
+            for r in report.results
+            if not r.passed
+        )
+    if outcome.comparison is not None:
+        reason = one_line(outcome.reason, limit=REASON_LIMIT)
+        if outcome.accepted:
+            yield Line(f"  Kept: {reason}", Tone.GOOD)
+        else:
+            best = run.best.iteration if run.best else 1
+            yield Line(f"  Rolled back to iteration {best}: {reason}", Tone.WARNING)
+    yield _BLANK
+
+
+def reason_of(result: ScenarioResult) -> str:
+    """Return in one line why *result* did not pass. Pure."""
+    reasons = [result.error] if result.error else [failure.message for failure in result.failures]
+    return one_line("; ".join(reasons), limit=REASON_LIMIT)
+
+
+def _analyzed(outcome: Analyzed, run: Run) -> Iterator[Line]:
+    if not outcome.fresh:
+        best = run.best.iteration if run.best else 1
+        yield Line(f"Going on from the workflow of iteration {best} with the next idea")
+        yield _BLANK
+        return
+    analysis = outcome.analysis
+    yield Line("📋 Analysis:", Tone.TITLE)
+    yield Line(clean(analysis.summary.strip()) or "(none)")
+    for problem in analysis.problems:
+        yield Line(f"  The model's analysis is missing: {one_line(problem)}", Tone.WARNING)
+    yield _BLANK
+    ideas = _ideas(analysis)
+    if ideas:
+        yield Line("💡 Suggestions:", Tone.TITLE)
+        yield from (Line(f"  {n}. {idea}") for n, idea in enumerate(ideas, 1))
+    else:
+        yield Line("No improvements are suggested.")
+    yield _BLANK
+
+
+def _ideas(analysis: Analysis) -> Sequence[str]:
+    """What rules and the model would change, each once, the rules first as they are tried first."""
+    repairs = (one_line(repair.why, limit=REASON_LIMIT) for repair in analysis.repairs)
+    asked = (
+        f"{one_line(s.state)}: {one_line(s.change, limit=REASON_LIMIT)}"
+        for s in analysis.suggestions
+    )
+    return tuple(dict.fromkeys((*repairs, *asked)))
+
+
+def _modified(outcome: Modified) -> Iterator[Line]:
+    if outcome.attempt is None:
+        yield Line("  Nothing is left to try")
+    elif outcome.draft is None:
+        yield from (_refusal(problem) for problem in outcome.problems)
+    else:
+        yield Line(f"  {one_line(outcome.draft.why, limit=REASON_LIMIT)}")
+        yield from (Line(f"  - {in_words((edit,))}") for edit in outcome.draft.edits)
+
+
+def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
+    if moment.run.attempt is None:
+        return
+    if moment.target is LoopState.SAVING:
+        yield Line("✅ Modifications applied", Tone.GOOD)
+        return
+    yield from (_refusal(problem) for problem in outcome.problems)
+    if moment.target is not LoopState.MODIFYING:
+        yield Line("❌ Modifications refused: the workflow stays as it was", Tone.WARNING)
+        yield _BLANK
+
+
+def _refusal(problem: Problem) -> Line:
+    hint = f" — {problem.hint}" if problem.hint else ""
+    text = one_line(f"{problem.message}{hint}", limit=REASON_LIMIT)
+    return Line(f"  Not usable: {text}", Tone.WARNING)
+
+
+def _stopped(outcome: Interrupted) -> str:
+    if outcome.ending is Ending.INTERRUPTED:
+        return "Interrupted"
+    return f"Stopped: {one_line(outcome.message or outcome.ending, limit=REASON_LIMIT)}"
+
+
+def _finished(run: Run, seconds: float) -> Iterator[Line]:
+    yield _BLANK
+    yield _ending(run)
+    yield _BLANK
+    yield Line("📊 Summary:", Tone.TITLE)
+    yield Line(f"  Total iterations: {len(run.history)}")
+    yield Line(
+        f"  Final test status: {'PASSED' if run.solved else 'FAILED'}",
+        Tone.GOOD if run.solved else Tone.BAD,
+    )
+    if run.best and run.history:
+        total = run.best.report.total
+        before, after = run.history[0].passed, run.best.report.passed
+        yield Line(f"  Scenarios passed: {before}/{total} → {after}/{total}")
+    yield Line(f"  Ended because: {run.ending or 'every step was taken'}")
+    yield Line(f"  LLM calls: {spent(run.usage, seconds)}")
+
+
+def _ending(run: Run) -> Line:
+    if run.output is None:
+        return Line("❌ Nothing was saved: no workflow had been tested yet", Tone.BAD)
+    place = one_line(str(run.output), limit=1000)
+    if run.ending is Ending.INTERRUPTED:
+        return Line(f"⚠ Finetune interrupted. Best workflow so far saved to: {place}", Tone.WARNING)
+    if run.ending is Ending.BROKEN:
+        return Line(f"⚠ Finetune broke off. Best workflow so far saved to: {place}", Tone.WARNING)
+    return Line(f"✅ Finetune complete! Final workflow saved to: {place}", Tone.GOOD)
+
+
+def spent(usage: Usage, seconds: float) -> str:
+    """Return what models and time were used, as ``12 (3,400 tokens), 8.1 s``. Pure."""
+    return f"{usage.calls} ({usage.tokens:,} tokens), {seconds:.1f} s"
+
+
+def _name(run: Run) -> str:
+    """The workflow's name, as its text says."""
+    try:
+        document = parse(run.original).document
+    except InvalidDocument:
+        document = None
+    name = document.get("name") if isinstance(document, dict) else None
+    return one_line(str(name or run.settings.workflow.stem))
+
+
+def _full(path: Path) -> str:
+    return one_line(os.path.abspath(path), limit=1000)  # noqa: PTH100  # links stay as named
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
