@@ -101,8 +101,9 @@ def _routing(workflow: Workflow, rollout: Rollout, wanted: str) -> Iterator[Clue
     for closeness, state in enumerate(reversed(passed)):
         weight = ROUTING / (1 + closeness)
         if state.next_options:
+            weight = DIRECT if wanted in state.targets else weight
             reason = f"it decides the way, and '{wanted}' was not reached"
-            yield Clue((*state.origin, "next_options"), weight * 2, reason, requirement)
+            yield Clue((*state.origin, "next_options"), weight, reason, requirement)
         elif wanted not in {state.name, state.next or END}:
             reason = f"it goes on to '{state.next or END}', and '{wanted}' was not reached"
             yield Clue((*state.origin, "next"), weight, reason, requirement)

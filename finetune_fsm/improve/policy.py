@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from finetune_fsm.codec import digest
 from finetune_fsm.errors import Path, Problem
 from finetune_fsm.scenarios.model import AssertionType, Suite
-from finetune_fsm.workflow.model import END, PLACEHOLDER, Workflow
+from finetune_fsm.workflow.model import BUILT_IN_VARIABLES, END, PLACEHOLDER, Workflow
 
 OPEN_FIELDS = frozenset({"prompt", "next", "on_error", "save_as", "default_value", "next_options"})
 """Fields of a state or a step that a draft may set."""
@@ -53,7 +53,7 @@ def violations(original: Workflow, draft: Workflow, suite: Suite) -> tuple[Probl
         *_lost_supports(draft, suite),
         *_copied_words(original, changed, suite),
         *_overgrown(changed),
-        *_lost_placeholders(changed),
+        *_lost_placeholders(original, changed),
     )
 
 
@@ -226,12 +226,13 @@ def _overgrown(changed: Sequence[Change]) -> Iterator[Problem]:
             yield Problem("overgrown", message, "say it shorter", change.path)
 
 
-def _lost_placeholders(changed: Sequence[Change]) -> Iterator[Problem]:
+def _lost_placeholders(original: Workflow, changed: Sequence[Change]) -> Iterator[Problem]:
+    """A placeholder that something sets carries data; one that nothing sets is a mistake."""
+    known = original.saved_variables | set(original.variables) | BUILT_IN_VARIABLES
     for change in changed:
         if isinstance(change.old, str) and isinstance(change.new, str):
-            for name in sorted(
-                set(PLACEHOLDER.findall(change.old)) - set(PLACEHOLDER.findall(change.new))
-            ):
+            lost = set(PLACEHOLDER.findall(change.old)) - set(PLACEHOLDER.findall(change.new))
+            for name in sorted(lost & known):
                 where = ".".join(str(step) for step in change.path[1:])
                 message = f"{where} loses the placeholder {{{{{name}}}}}"
                 yield Problem("lost_placeholder", message, f"keep {{{{{name}}}}}", change.path)

@@ -111,6 +111,7 @@ class Loop:
             transitions=[self._transition(rule) for rule in RULES],
             auto_transitions=False,  # a to_SAVING() would walk round the gate
             send_event=True,
+            ignore_invalid_triggers=True,  # the trigger returns False, and we raise our own error
             before_state_change=self._leave,
         )
 

@@ -76,6 +76,7 @@ class Tested:
         comparison: With the best so far; None for the first candidate.
     """
 
+    __test__: ClassVar[bool] = False  # pytest takes the name for a test
     event: ClassVar[str] = "tested"
     report: SuiteReport
     accepted: bool

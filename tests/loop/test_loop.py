@@ -82,6 +82,7 @@ def test_a_workflow_whose_tests_fail_is_repaired(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == [
         "mood.finetune-iter1.yaml",
         "mood.finetune-iter2.yaml",
+        "mood.finetune-iter3.yaml",
         "mood.finetuned.yaml",
         "mood.test.yaml",
         "mood.yaml",

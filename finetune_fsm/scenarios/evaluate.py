@@ -1,0 +1,194 @@
+"""Many rollouts, judged: what a suite says of a workflow.
+
+Making rollouts costs model calls and judging them does not, so the two can be done apart: the
+loop's RUNNING calls `roll_out_all`, its TESTING `judge_all`; `run_suite` does both at once.
+Whatever a workflow, a scenario or a model's reply can cause is in the results. What is raised says
+that the world is broken, and that no verdict would be fair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from finetune_fsm.errors import Cancelled
+from finetune_fsm.execution.executor import run_workflow
+from finetune_fsm.execution.inputs import MappingInputs
+from finetune_fsm.execution.limits import Settings
+from finetune_fsm.execution.rollout import Rollout, RunStatus
+from finetune_fsm.llm.base import LLM, Stop
+from finetune_fsm.scenarios.assertions import judge
+from finetune_fsm.scenarios.model import Scenario, ScenarioResult, Suite, SuiteReport, Verdict
+from finetune_fsm.scenarios.parallel import in_turn, side_by_side
+from finetune_fsm.workflow.model import Workflow
+
+OnDone = Callable[[int, int], None]
+"""Told how many of how many scenarios have run, in the caller's thread."""
+
+OnResult = Callable[[int, ScenarioResult], None]
+"""Gets index and result of each scenario, in suite order, in the caller's thread."""
+
+DEFAULTS = Settings()
+
+
+def roll_out(
+    workflow: Workflow,
+    scenario: Scenario,
+    llm: LLM,
+    *,
+    seed: int = 0,
+    options: Settings = DEFAULTS,
+    stop: Stop | None = None,
+) -> Rollout:
+    """Run *workflow* once with the inputs of *scenario*, in a run directory that goes away.
+
+    Args:
+        workflow: A valid workflow.
+        scenario: Its inputs; states that it says nothing of take their default, else empty text.
+        llm: Answers the prompt states.
+        seed: Seed of states that set none; their temperature is 0.
+        options: Limits; its `defaults` go before seed and temperature.
+        stop: Ends it early.
+
+    Raises:
+        LLMError: of a kind in `errors.FATAL`: the model cannot be had.
+        MissingExtra: the workflow reads a file that needs an optional library.
+        StorageError: no run directory can be made.
+        Cancelled: *stop* was asked for.
+    """
+    defaults = {"temperature": 0, "seed": seed, **options.defaults}
+    rollout = run_workflow(
+        workflow,
+        llm,
+        inputs=MappingInputs(scenario.inputs),
+        options=replace(options, defaults=defaults, fatal_raises=True),
+        stop=stop,
+    )
+    if rollout.status is RunStatus.STOPPED:
+        raise Cancelled
+    return rollout
+
+
+def roll_out_all(
+    workflow: Workflow,
+    scenarios: Sequence[Scenario],
+    llm: LLM,
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    options: Settings = DEFAULTS,
+    stop: Stop | None = None,
+    on_done: OnDone | None = None,
+) -> tuple[Rollout, ...]:
+    """Run *workflow* on every scenario; one rollout each, in order.
+
+    Args:
+        workflow: A valid workflow.
+        scenarios: Each is run once.
+        llm: Answers the prompt states of all of them.
+        jobs: How many run at the same time; as many as *llm* has slots for without.
+        seed: See `roll_out`, which also says what is raised.
+        options: Limits of each.
+        stop: Ends all of them early.
+        on_done: Told of progress.
+    """
+    total = len(scenarios)
+
+    def piece(number: int, inner: Stop) -> Rollout:
+        return roll_out(workflow, scenarios[number], llm, seed=seed, options=options, stop=inner)
+
+    done = 0
+
+    def count(number: int, rollout: Rollout) -> None:  # noqa: ARG001  # an OnEach
+        nonlocal done
+        done += 1
+        if on_done:
+            on_done(done, total)
+
+    return side_by_side(piece, total, jobs=jobs or llm.slots, stop=stop, on_each=count)
+
+
+def judge_rollout(scenario: Scenario, rollout: Rollout) -> ScenarioResult:
+    """Return what *scenario* says of *rollout*; every assertion is made, even of a failed run.
+
+    Pure, but for the process in which patterns are searched.
+    """
+    results = tuple(judge(assertion, rollout) for assertion in scenario.assertions)
+    verdicts = {result.verdict for result in results}
+    error = _error_of(rollout)
+    if error or Verdict.FAILED in verdicts:
+        verdict = Verdict.FAILED
+    elif Verdict.ERROR in verdicts:
+        verdict = Verdict.ERROR
+    else:
+        verdict = Verdict.PASSED
+    return ScenarioResult(scenario, rollout, verdict, results, error)
+
+
+def _error_of(rollout: Rollout) -> str:
+    match rollout.status:
+        case RunStatus.COMPLETED:
+            return ""
+        case RunStatus.STOPPED:
+            return "the run was stopped"
+        case RunStatus.FAILED:
+            error = rollout.error
+            where = f"state '{error.state}': " if error and error.state else ""
+            return f"{where}{error.message}" if error else "the run failed"
+
+
+def judge_all(
+    suite: Suite, rollouts: Sequence[Rollout], *, seconds: float | None = None
+) -> SuiteReport:
+    """Return what *suite* says of *rollouts*.
+
+    Args:
+        suite: The scenarios.
+        rollouts: One per scenario, in suite order; ValueError otherwise.
+        seconds: Wall time of the evaluation; without it the rollouts' times, summed.
+    """
+    pairs = zip(suite.scenarios, rollouts, strict=True)
+    results = tuple(judge_rollout(scenario, rollout) for scenario, rollout in pairs)
+    spent = sum(rollout.seconds for rollout in rollouts) if seconds is None else seconds
+    return SuiteReport(results, spent)
+
+
+def run_suite(
+    workflow: Workflow,
+    suite: Suite,
+    llm: LLM,
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    options: Settings = DEFAULTS,
+    stop: Stop | None = None,
+    on_result: OnResult | None = None,
+) -> SuiteReport:
+    """Run *workflow* on all of *suite* and judge it.
+
+    Args:
+        workflow: A valid workflow.
+        suite: The scenarios; the report has them in this order, whichever ends first.
+        llm: Answers the prompt states.
+        jobs: How many run at the same time; as many as *llm* has slots for without.
+        seed: See `roll_out`, which also says what is raised.
+        options: Limits of each run.
+        stop: Ends all of them early.
+        on_result: Gets each result when it and all before it are there.
+    """
+    started = time.monotonic()
+
+    def piece(number: int, inner: Stop) -> ScenarioResult:
+        scenario = suite.scenarios[number]
+        rollout = roll_out(workflow, scenario, llm, seed=seed, options=options, stop=inner)
+        return judge_rollout(scenario, rollout)
+
+    results = side_by_side(
+        piece,
+        len(suite.scenarios),
+        jobs=jobs or llm.slots,
+        stop=stop,
+        on_each=in_turn(on_result) if on_result else None,
+    )
+    return SuiteReport(results, time.monotonic() - started)
