@@ -66,7 +66,8 @@ def window_for(
     predict = _whole(request.options, "num_predict")
     wanted = DEFAULT_REPLY_TOKENS if predict is None else predict
     room = wanted if wanted > 0 else LONG_REPLY
-    size = given or max(at_least, SMALLEST, _power_of_two(prompt + room))
+    needed = max(prompt + room, int(prompt / _FULL) + 1)
+    size = given or max(at_least, SMALLEST, _power_of_two(needed))
     bound = min(size, limit or size)
     if prompt > bound * _FULL:
         raise overflow(request.model, prompt, bound, given=given is not None)
@@ -102,7 +103,7 @@ def overflow(model: str, prompt: int, size: int, *, given: bool, said: str = "")
     hint = "raise num_ctx or shorten the prompt" if given else "shorten the prompt"
     return LLMError(
         LLMErrorKind.CONTEXT_OVERFLOW,
-        f"the prompt of about {prompt:,} tokens does not fit the context of '{model}', "
+        f"the prompt of about {prompt:,} tokens does not fit the context of '{one_line(model)}', "
         f"{size:,} tokens{words}",
         hint=f"{hint}, or take a model with a longer context",
     )

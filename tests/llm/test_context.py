@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import LLMError, LLMErrorKind
@@ -24,6 +24,7 @@ def request(text: str = "", **options: object) -> Request:
     st.none() | st.integers(-2, 100_000),
     st.integers(1, 2**17),
 )
+@example(11_640, 131_072, None, 10, 1)  # fills a power of two nearly, and was refused once
 def test_a_prompt_has_room_or_is_refused(
     length: int, limit: int | None, given_size: int | None, predict: int | None, in_use: int
 ) -> None:

@@ -97,6 +97,15 @@ def test_each_limit_holds_on_the_wall_clock(
     assert seconds - 0.01 <= took(run) < seconds + 0.5
 
 
+def test_the_whole_limit_holds_also_when_something_always_waits_to_be_taken() -> None:
+    started = time.monotonic()
+    items = guarded(flooding, timeouts=Timeouts(5, 5, 0.2), who="x")
+    with pytest.raises(LLMError) as caught:
+        any(time.sleep(0.01) for _ in itertools.islice(items, 200))
+    assert caught.value.kind is LLMErrorKind.TIMEOUT_TOTAL
+    assert time.monotonic() - started < 0.7
+
+
 @pytest.mark.parametrize("stream", [silent, silent_after_one, dripping, flooding])
 def test_a_stop_is_noticed_whatever_the_server_does(
     stream: Callable[[Connection], Iterator[int]],

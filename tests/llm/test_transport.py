@@ -41,6 +41,7 @@ def test_objects_come_back_wherever_the_bytes_are_cut(
 
 
 @given(st.binary())
+@example(b"a\n\xef\xbb\xbfb\n")
 def test_no_bytes_are_lost_but_blank_lines(text: bytes) -> None:
     assume(not text.startswith(b"\xef\xbb\xbf"))
     found = list(lines(text[n : n + 1] for n in range(len(text))))
