@@ -11,7 +11,7 @@ from finetune_fsm.errors import InvalidDocument, Path, Problem, Severity
 from finetune_fsm.schema import suggestion
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import PLACEHOLDER
-from finetune_fsm.workflow.outline import list_at, mapping_at, parts_in, text_at
+from finetune_fsm.workflow.outline import list_at, mapping_at, named, parts_in, text_at
 from finetune_fsm.workflow.text import read_file
 
 
@@ -53,9 +53,8 @@ def opened(document: object, folder: FilePath) -> Opened:
 
 
 def _variable_files(document: object) -> Iterator[tuple[Path, str]]:
-    for name in mapping_at(document, "variables"):
-        file = text_at(mapping_at(mapping_at(document, "variables"), name), "file")
-        if file:
+    for name, variable in named(document, "variables"):
+        if file := text_at(variable, "file"):
             yield ("variables", name, "file"), file
 
 
@@ -104,12 +103,11 @@ def _is_there(place: FilePath) -> bool:
 
 
 def _later(document: object) -> Iterator[tuple[Path, str]]:
-    for name in mapping_at(document, "mcp_servers"):
-        server = mapping_at(mapping_at(document, "mcp_servers"), name)
+    for name, server in named(document, "mcp_servers"):
         if folder := text_at(server, "tools_directory"):
             yield ("mcp_servers", name, "tools_directory"), folder
-    for name in mapping_at(document, "rag"):
-        if folder := text_at(mapping_at(mapping_at(document, "rag"), name), "directory"):
+    for name, base in named(document, "rag"):
+        if folder := text_at(base, "directory"):
             yield ("rag", name, "directory"), folder
     for path, part in parts_in(document):
         if folder := text_at(mapping_at(part, "rag"), "directory"):

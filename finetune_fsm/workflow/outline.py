@@ -35,11 +35,16 @@ def text_at(part: Part, key: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def named(document: object, key: str) -> Iterator[tuple[str, Part]]:
+    """Yield name and content of every mapping in the mapping under *key*. Pure."""
+    for name, content in mapping_at(document, key).items():
+        if isinstance(content, Mapping):
+            yield name, content
+
+
 def states_in(document: object) -> Iterator[tuple[str, Part]]:
     """Yield name and content of every state that is a mapping, in document order. Pure."""
-    for name, state in mapping_at(document, "states").items():
-        if isinstance(state, Mapping):
-            yield name, state
+    return named(document, "states")
 
 
 def steps_of(name: str, state: Part) -> Iterator[tuple[Path, Part]]:

@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from finetune_fsm.errors import Path
 from finetune_fsm.workflow.edits import Edit, EditOp
 from finetune_fsm.workflow.model import PLACEHOLDER
-from finetune_fsm.workflow.outline import Part, list_at, mapping_at, parts_in, text_at
+from finetune_fsm.workflow.outline import Part, list_at, mapping_at, named, parts_in, text_at
 from finetune_fsm.workflow.splice import splice
 from finetune_fsm.workflow.text import parse
 
@@ -55,20 +55,13 @@ def _moved(name: str, origin: str, target: str) -> str:
 def _paths(document: object) -> Iterator[tuple[Path, str, bool]]:
     """Yield every path of a file or folder: where it stands, itself, whether beside only."""
     for path, part in parts_in(document):
-        for key in _BESIDE_ONLY:
-            if name := text_at(part, key):
-                yield (*path, key), name, True
-        for index, file in enumerate(list_at(part, "files")):
-            if isinstance(file, str):
-                yield (*path, "files", index), file, False
-        yield from _knowledge((*path, "rag"), mapping_at(part, "rag"))
-    for name in mapping_at(document, "rag"):
-        yield from _knowledge(("rag", name), mapping_at(mapping_at(document, "rag"), name))
-    for name in mapping_at(document, "variables"):
-        if file_name := text_at(mapping_at(mapping_at(document, "variables"), name), "file"):
+        yield from _part_paths(path, part)
+    for name, base in named(document, "rag"):
+        yield from _knowledge(("rag", name), base)
+    for name, variable in named(document, "variables"):
+        if file_name := text_at(variable, "file"):
             yield ("variables", name, "file"), file_name, True
-    for name in mapping_at(document, "mcp_servers"):
-        server = mapping_at(mapping_at(document, "mcp_servers"), name)
+    for name, server in named(document, "mcp_servers"):
         if folder := text_at(server, "tools_directory"):
             yield ("mcp_servers", name, "tools_directory"), folder, False
 
@@ -77,3 +70,13 @@ def _knowledge(path: Path, base: Part) -> Iterator[tuple[Path, str, bool]]:
     for key in ("directory", "embeddings_file"):
         if name := text_at(base, key):
             yield (*path, key), name, False
+
+
+def _part_paths(path: Path, part: Part) -> Iterator[tuple[Path, str, bool]]:
+    for key in _BESIDE_ONLY:
+        if name := text_at(part, key):
+            yield (*path, key), name, True
+    for index, file in enumerate(list_at(part, "files")):
+        if isinstance(file, str):
+            yield (*path, "files", index), file, False
+    yield from _knowledge((*path, "rag"), mapping_at(part, "rag"))
