@@ -1,0 +1,265 @@
+"""What a test file's schema cannot say: names that must exist, patterns that must work.
+
+The document may still have problems of its schema; whatever has the wrong shape is passed over
+here, so that all problems come at once. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from finetune_fsm.errors import Path, Problem, Severity
+from finetune_fsm.execution.rollout import Rollout, RunStatus
+from finetune_fsm.scenarios.assertions import judge, trimmed
+from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
+from finetune_fsm.scenarios.patterns import pattern_problem
+from finetune_fsm.schema import suggestion
+from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.workflow.model import END, ERROR_VARIABLES, State, StateKind, Workflow
+
+COMPARED = 50
+"""Assertions of one scenario that are looked at for contradictions, each with each."""
+
+_DEPTH = 8
+"""Workflows inside workflows whose names are looked up."""
+
+_WITH_CASE = (AssertionType.CONTAINS, AssertionType.NOT_CONTAINS)
+_TEXTUAL = (AssertionType.EQUALS, *_WITH_CASE)
+
+ChildOf = Callable[[Workflow, State], Workflow | None]
+"""Returns the workflow that a state refers to, or None when it cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The names that a test may use.
+
+    Attributes:
+        states: Kind by name, as in `Rollout.visited`; a child's is ``S_ref_<child state>``.
+        variables: Names that the workflow, a state or a failure sets.
+        asked: Input states without a default that every run comes to.
+        unread: Beginnings of names in child workflows that could not be read; if there are any,
+            unknown variables may be theirs.
+    """
+
+    states: Mapping[str, StateKind]
+    variables: frozenset[str]
+    asked: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+def vocabulary(workflow: Workflow, child_of: ChildOf) -> Vocabulary:
+    """Return the names that tests of *workflow* may use."""
+    states: dict[str, StateKind] = {}
+    variables = set(ERROR_VARIABLES)
+    unread: list[str] = []
+    todo = [(workflow, "", 0)]
+    while todo:
+        current, prefix, depth = todo.pop()
+        variables |= {*current.variables, *current.saved_variables}
+        for name, state in current.states.items():
+            states[prefix + name] = state.kind
+            if state.kind is not StateKind.WORKFLOW_REF:
+                continue
+            child = child_of(current, state) if depth < _DEPTH else None
+            if child is None:
+                unread.append(f"{prefix}{name}_ref_")
+            else:
+                todo.append((child, f"{prefix}{name}_ref_", depth + 1))
+    return Vocabulary(states, frozenset(variables), _surely_asked(workflow), tuple(unread))
+
+
+def _surely_asked(workflow: Workflow) -> tuple[str, ...]:
+    """Input states without a default that no decision of a model and no child comes before."""
+    seen: dict[str, State] = {}
+    name = workflow.start_state
+    while name in workflow.states and name not in seen:
+        state = workflow.states[name]
+        seen[name] = state
+        if len(state.targets) > 1:
+            break
+        name = state.targets[0]
+    silent = (s for s in seen.values() if s.kind is StateKind.INPUT and s.default_value is None)
+    return tuple(state.name for state in silent)
+
+
+def check(document: object, names: Vocabulary | None) -> tuple[Problem, ...]:
+    """Return what is wrong with *document* beyond its schema, in document order.
+
+    Args:
+        document: A test file as plain data, of any shape.
+        names: What the workflow knows, or None when it could not be read.
+    """
+    return tuple(_problems(document, names))
+
+
+def _problems(document: object, names: Vocabulary | None) -> Iterator[Problem]:
+    taken: set[str] = set()
+    for path, scenario in _mappings(document, "test_scenarios", ()):
+        yield from _name_problems(scenario.get("name"), taken, (*path, "name"))
+        yield from _input_problems(scenario, names, path)
+        assertions = list(_mappings(scenario, "assertions", path))
+        for place, raw in assertions:
+            yield from _pattern_problems(raw, place)
+            yield from _idle_keys(raw, place)
+            if names:
+                yield from _unknown_names(raw, names, place)
+        yield from _contradictions(assertions[:COMPARED])
+
+
+def _mappings(value: object, key: str, path: Path) -> Iterator[tuple[Path, Mapping[str, object]]]:
+    """Yield the mappings in the list that *value* holds under *key*, each with its path."""
+    items = value.get(key) if isinstance(value, Mapping) else None
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if isinstance(item, Mapping):
+            yield (*path, key, index), item
+
+
+def _name_problems(name: object, taken: set[str], path: Path) -> Iterator[Problem]:
+    if not isinstance(name, str):
+        return
+    bare = trimmed(name)
+    if bare in taken:
+        hint = "give each scenario a name of its own"
+        message = f"two scenarios are called '{one_line(bare)}'"
+        yield Problem("duplicate_scenario", message, hint, path)
+    taken.add(bare)
+    if "\n" in bare or "\t" in bare or clean(bare, limit=len(bare)) != bare:
+        message = "a scenario's name must be one line of visible characters"
+        yield Problem("bad_name", message, "shorten it; details go into 'description'", path)
+
+
+def _input_problems(
+    scenario: Mapping[str, object], names: Vocabulary | None, path: Path
+) -> Iterator[Problem]:
+    given: set[str] = set()
+    for place, item in _mappings(scenario, "inputs", path):
+        state = item.get("state")
+        if not isinstance(state, str):
+            continue
+        if state in given:
+            message = f"state '{one_line(state)}' gets its input twice"
+            hint = "keep one; it is used at every visit of the state"
+            yield Problem("duplicate_input", message, hint, (*place, "state"))
+        given.add(state)
+        if names:
+            yield from _input_state_problems(state, names, (*place, "state"))
+    silent = [state for state in names.asked if state not in given] if names else []
+    if silent:
+        which = ", ".join(f"'{one_line(state)}'" for state in silent[:5])
+        message = f"no input for {which}, which then gets empty text"
+        hint = "add it under 'inputs', or give the state a default_value"
+        yield _warning("missing_input", message, hint, path)
+
+
+def _input_state_problems(state: str, names: Vocabulary, path: Path) -> Iterator[Problem]:
+    if state not in names.states:
+        if not state.startswith(names.unread or ("\0",)):
+            inputs = [name for name, kind in names.states.items() if kind is StateKind.INPUT]
+            message = f"the workflow has no state '{one_line(state)}'"
+            yield Problem("unknown_state", message, _known(state, inputs, "input states"), path)
+    elif names.states[state] is not StateKind.INPUT:
+        message = f"state '{one_line(state)}' asks for no input"
+        hint = f"it is of type {names.states[state]}; only input states take inputs"
+        yield Problem("not_an_input", message, hint, path)
+
+
+def _pattern_problems(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
+    kind, value = raw.get("type"), raw.get("value")
+    is_pattern = kind == AssertionType.REGEX or (kind in _WITH_CASE and raw.get("regex") is True)
+    if not isinstance(value, str) or not is_pattern:
+        return
+    problem = pattern_problem(value if kind == AssertionType.REGEX else trimmed(value))
+    if problem:
+        message = one_line(problem.message, limit=300)
+        yield Problem(problem.code, message, problem.hint, (*path, "value"))
+    elif len(value) > 2 and value.startswith("/") and value.rstrip("gimsuy").endswith("/"):
+        message = "the slashes are part of the pattern"
+        yield _warning("slashes", message, "leave them out", (*path, "value"))
+
+
+def _idle_keys(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
+    """Warn of what changes nothing though its writer thinks it does."""
+    kind = raw.get("type")
+    if kind not in tuple(AssertionType):
+        return
+    for key in ("case_sensitive", "regex"):
+        if key in raw and kind not in _WITH_CASE:
+            hint = "it is for contains and not_contains"
+            yield _warning("no_effect", f"'{key}' changes nothing here", hint, (*path, key))
+    if kind == AssertionType.STATE_REACHED and "target" in raw:
+        hint = "the state's name is the 'value'"
+        yield _warning("no_effect", "'target' changes nothing here", hint, (*path, "target"))
+    value = raw.get("value")
+    if kind in _WITH_CASE and isinstance(value, str) and not trimmed(value):
+        always = "always" if kind == AssertionType.CONTAINS else "never"
+        message = f"every text contains the empty text, so this {always} holds"
+        yield _warning("no_effect", message, "say which text", (*path, "value"))
+
+
+def _unknown_names(raw: Mapping[str, object], names: Vocabulary, path: Path) -> Iterator[Problem]:
+    kind, target, value = raw.get("type"), raw.get("target"), raw.get("value")
+    if kind == AssertionType.STATE_REACHED:
+        if isinstance(value, str):
+            yield from _unknown_state(trimmed(value), names, (*path, "value"))
+    elif isinstance(target, str) and target not in names.variables and not names.unread:
+        message = f"nothing in the workflow sets the variable '{one_line(target)}'"
+        known = sorted(names.variables - set(ERROR_VARIABLES))
+        hint = _known(target, known, "variables")
+        yield _warning("unset_variable", message, hint, (*path, "target"))
+
+
+def _unknown_state(state: str, names: Vocabulary, path: Path) -> Iterator[Problem]:
+    if state == END or state in names.states or state.startswith(names.unread or ("\0",)):
+        return
+    message = f"the workflow has no state '{one_line(state)}'"
+    hint = _known(state, [*names.states, END], "states")
+    yield Problem("unknown_state", message, hint, path)
+
+
+def _contradictions(assertions: Sequence[tuple[Path, Mapping[str, object]]]) -> Iterator[Problem]:
+    """Warn of pairs of checks that no text can pass, each pair once, at its second."""
+    typed = [(path, found) for path, raw in assertions if (found := _plain_text_check(raw))]
+    for index, (path, second) in enumerate(typed):
+        for _, first in typed[:index]:
+            if first.target == second.target and _excludes(first, second):
+                message = f"{second.type} contradicts {first.type} '{one_line(first.value)}' above"
+                yield _warning("contradiction", message, "no text passes both", (*path, "value"))
+                break
+
+
+def _plain_text_check(raw: Mapping[str, object]) -> Assertion | None:
+    kind, target, value = raw.get("type"), raw.get("target"), raw.get("value")
+    if kind not in _TEXTUAL or raw.get("regex") is True:
+        return None
+    if not isinstance(target, str) or not isinstance(value, str):
+        return None
+    case = raw.get("case_sensitive") is not False
+    return Assertion(AssertionType(str(kind)), value, target, case_sensitive=case)
+
+
+def _excludes(one: Assertion, other: Assertion) -> bool:
+    """Whether no text passes both."""
+    for sure, doubted in ((one, other), (other, one)):
+        if sure.type is AssertionType.EQUALS:
+            return _fails(doubted, sure.value)
+        if sure.type is AssertionType.CONTAINS and doubted.type is AssertionType.NOT_CONTAINS:
+            same_case = sure.case_sensitive or not doubted.case_sensitive
+            return same_case and _fails(doubted, sure.value)
+    return False
+
+
+def _fails(assertion: Assertion, text: str) -> bool:
+    rollout = Rollout(RunStatus.COMPLETED, variables={assertion.target: text})
+    return judge(assertion, rollout).verdict is Verdict.FAILED
+
+
+def _known(word: str, known: Sequence[str], what: str) -> str:
+    if near := suggestion(word, known):
+        return one_line(near)
+    return one_line(f"{what}: {', '.join(known)}") if known else f"it has no {what}"
+
+
+def _warning(code: str, message: str, hint: str, path: Path) -> Problem:
+    return Problem(code, message, hint, path, Severity.WARNING)
