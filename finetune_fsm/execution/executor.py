@@ -8,7 +8,6 @@ failure.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -230,13 +229,10 @@ class _Run:
         """Open the child workflow of a state and return the child's first state."""
         caller = scene.frame
         place = locate(Filled(scene.state.workflow_ref or ""), Folders(caller.workflow.folder))
-        path = Path(os.path.realpath(place))
-        if any(frame.path == path for frame in self.frames):
-            raise ExecutionError(f"'{one_line(str(path.name))}' would run inside itself, for ever")
-        child = _load(path)
+        child = _load(place)  # a circle of files is an error of loading
         variables = self._own_variables(child) | caller.variables
         prefix = f"{scene.draft.state}_ref_"
-        self.frames.append(Frame(child, variables, prefix, scene.state, path))
+        self.frames.append(Frame(child, variables, prefix, scene.state))
         return child.start_state
 
     def _own_variables(self, workflow: Workflow) -> dict[str, str]:

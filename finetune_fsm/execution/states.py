@@ -51,7 +51,6 @@ class Frame:
         variables: Its variables; states change them.
         prefix: Put before its state names; empty, or ``S_ref_`` within the child of ``S``.
         caller: The state of the frame below that started this one, or None.
-        path: The child's file, or None for the workflow that was started.
         failed: States that failed since the last success, none of which may answer for another.
     """
 
@@ -59,7 +58,6 @@ class Frame:
     variables: dict[str, str]
     prefix: str = ""
     caller: State | None = None
-    path: Path | None = None
     failed: set[str] = field(default_factory=set)
 
     def name_of(self, state: State | str) -> str:

@@ -472,6 +472,12 @@ def test_a_fallback_that_succeeds_may_lead_back_for_another_try() -> None:
     assert rollout.variables["x"] == "at last"
 
 
+def test_a_success_ends_the_chain_so_that_a_state_that_failed_may_answer_again() -> None:
+    flow = workflow(prompt("a", on_error="b"), go("b", "c"), prompt("c", on_error="a"))
+    broken = Reply(error=LLMErrorKind.EMPTY, once=True)
+    assert run(flow, broken, broken, "at last").visited == ("a", "b", "c", "a", "end")
+
+
 def test_a_reply_stays_saved_when_the_routing_after_it_fails() -> None:
     flow = workflow(
         prompt("a", save_as="x", on_error="c", next=None, next_options=options(b="1", c="2")),

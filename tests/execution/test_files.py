@@ -73,6 +73,7 @@ def paths(draw: st.DrawFn) -> str:
 @given(paths())
 @example("../secret/note.txt")
 @example("<root>/secret/note.txt")
+@example("../flowers/note.txt")
 @example("out/note.txt")
 @example("in/out/note.txt")
 @example("/dev/stdin")
@@ -81,7 +82,7 @@ def test_no_value_leads_to_a_file_outside(
 ) -> None:
     root = tmp_path_factory.mktemp("root")
     flow, run, secret = root / "flow", root / "run", root / "secret"
-    for folder in (flow, run, secret):
+    for folder in (flow, run, secret, root / "flowers"):
         folder.mkdir()
         (folder / "note.txt").write_text(f"note in {folder.name}")
     (flow / "out").symlink_to(secret)
