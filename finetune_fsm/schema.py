@@ -21,6 +21,8 @@ WORKFLOW = "workflow"
 SUITE = "suite"
 EDITS = "edits"
 
+_EMPTY = "must not be empty"
+
 
 @cache
 def schema(name: str) -> Mapping[str, Any]:
@@ -78,7 +80,8 @@ def _problems(error: Any) -> list[Problem]:
     if "propertyNames" in error.relative_schema_path:
         return [_bad_name(path, error)]
     message, hint = _wording(error)
-    return [Problem(f"schema_{keyword}", message, hint, path)]
+    code = "empty_text" if message == _EMPTY else f"schema_{keyword}"
+    return [Problem(code, message, hint, path)]
 
 
 def _discriminated(error: Any, path: Path) -> list[Problem]:
@@ -169,7 +172,7 @@ def _wording(error: Any) -> tuple[str, str]:
         return f"may have at most {limit} characters, has {len(value)}", hint or "shorten it"
     if error.validator in ("minLength", "pattern"):
         empty = isinstance(value, str) and not value.strip()
-        return "must not be empty" if empty else f"{_shown(value)} is not allowed here", hint
+        return _EMPTY if empty else f"{_shown(value)} is not allowed here", hint
     if error.validator in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
         bound = {"minimum": ">=", "maximum": "<=", "exclusiveMinimum": ">"}
         wanted = f"{bound.get(error.validator, '<')} {error.validator_value}"

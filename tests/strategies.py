@@ -22,10 +22,12 @@ NAMES = ("ask", "greet", "classify", "on", "no", "a b", "1", "true", "état", "l
 VARIABLES = ("name", "topic", "reply", "x1", "_y")
 TRICKY = (
     "yes", "010", "1:30", "2024-01-01", "null", "~", "- a", "a: b", "a #b", "{{name}}", "*x", "&x",
-    "!x", "%x", "@x", "`x`", "[", "}", "'", '"', "\\", "say \"it's\"", "<<", "=", ".5", "1e5", "0x1F",
+    "say \"it's\"",
+    "!x", "%x", "@x", "`x`", "[", "}", "'", '"', "\\", "<<", "=", ".5", "1e5", "0x1F",
     "0o7", "1_000", ".nan", "?", "? a", "-", "---", "...", "y", "a:", ":a", "trailing ", " leading",
     "tab\tin", "\ttab", "two\nlines", "ends\n", "ends twice\n\n", "\nbegins", "  deep\nin", "\r\n",
-    "a\rb", "\x85", "\u2028", "\ufeff", "\x00", "\x1b[31m", "🎈", "مرحبا", "\xa0", "é" * 60, "w " * 60,
+    "a\rb", "\x85", "\u2028", "\ufeff", "\x00", "\x1b[31m", "🎈", "مرحبا", "\xa0", "é" * 60,
+    "w " * 60,
     "- list\n- in text\n", "# no comment\n# at all\n", "key: value\nother: |\n  block\n", "\n", " ",
 )  # fmt: skip
 
@@ -82,9 +84,7 @@ def hostile_data() -> st.SearchStrategy[Any]:
 @st.composite
 def documents(draw: Draw, *, max_states: int = 5) -> dict[str, Any]:
     """A valid workflow document that opens no files; warnings are possible, errors are not."""
-    names = draw(
-        st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_states, unique=True)
-    )
+    names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=max_states, unique=True))
     document: dict[str, Any] = {"name": draw(words())}
     if draw(st.booleans()):
         document["description"] = draw(words())
@@ -234,25 +234,27 @@ def _commented(text: str, every: int) -> str:
 @st.composite
 def edits(draw: Draw, document: Any) -> Edit:
     """An edit that can be made to *document*."""
-    places = [path for path in _paths(document) if path]
+    places = [path for path in paths_in(document) if path]
     path = draw(st.sampled_from(places))
     op = draw(st.sampled_from((EditOp.SET, EditOp.SET, EditOp.SET, EditOp.REMOVE)))
     if op is EditOp.REMOVE:
         return Edit(op, path)
-    owner = _at(document, path[:-1])
+    owner = item_at(document, path[:-1])
     if draw(st.integers(0, 2)) == 0:  # something new beside it
         new = len(owner) if isinstance(owner, list) else draw(st.sampled_from(sorted(GROWN)))
         path = (*path[:-1], new)
     return Edit(op, path, draw(st.one_of(texts(), words(), plain_data(6))))
 
 
-def _at(document: Any, path: tuple[str | int, ...]) -> Any:
+def item_at(document: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands at *path* in *document*."""
     for step in path:
         document = document[step]
     return document
 
 
-def _paths(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+def paths_in(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every path in *document*, the root's first."""
     found = [path]
     if isinstance(document, dict):
         items: Any = document.items()
@@ -261,5 +263,5 @@ def _paths(document: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     else:
         return found
     for step, item in items:
-        found += _paths(item, (*path, step))
+        found += paths_in(item, (*path, step))
     return found

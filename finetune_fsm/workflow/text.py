@@ -127,8 +127,10 @@ def read_file(path: FilePath, *, file: str = "", limit: int = PERSON.size) -> st
         reason = getattr(error, "strerror", None) or str(error)
         message = f"cannot be read: {one_line(reason)}"
         raise _unreadable("unreadable_file", message, "", name) from error
-    with os.fdopen(handle, "rb") as stream:
-        return decode(_bytes_of(stream.fileno(), name, limit), file=name)
+    try:
+        return decode(_bytes_of(handle, name, limit), file=name)
+    finally:
+        os.close(handle)
 
 
 def _bytes_of(handle: int, name: str, limit: int) -> bytes:
