@@ -35,7 +35,7 @@ class Tree:
     pair: tuple[int, str]
     named: Mapping[str, Leaf]
     where: Path
-    child: "Tree | None" = None
+    child: Tree | None = None
 
 
 LEAVES = st.builds(

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from finetune_fsm.sinks import clean, one_line, slug
 
-DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+DANGEROUS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 ANY = st.text(st.characters(codec=None, exclude_categories=()))
 
 

@@ -18,7 +18,7 @@ def test_what_is_written_is_read_byte_for_byte(
     path = tmp_path_factory.mktemp("d") / "deep" / "f.yaml"
     write_text(path, text)
     assert path.read_bytes() == text.encode()
-    assert os.listdir(path.parent) == ["f.yaml"]
+    assert [p.name for p in path.parent.iterdir()] == ["f.yaml"]
 
 
 def test_a_link_is_followed_and_the_mode_is_kept(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_no_litter(
     with pytest.raises(StorageError, match="No space left"):
         write_text(path, "new")
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["f"]
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
 
 def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:

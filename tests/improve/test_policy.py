@@ -137,9 +137,7 @@ VALUES = st.recursive(
 PATHS = st.lists(KEYS, min_size=1, max_size=4).map(tuple) | st.tuples(
     st.just("states"), st.sampled_from(["sort", "ask"]), KEYS
 )
-EDITS = st.lists(
-    st.builds(Edit, st.sampled_from(EditOp), PATHS, VALUES), min_size=1, max_size=4
-)
+EDITS = st.lists(st.builds(Edit, st.sampled_from(EditOp), PATHS, VALUES), min_size=1, max_size=4)
 
 
 @given(EDITS)
@@ -158,8 +156,9 @@ def test_no_edits_that_pass_gain_anything(edits: list[Edit]) -> None:
 
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["a", "b"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -73,8 +73,8 @@ CASES = {
         "{{word}}",
     ),
     "unreached_state": (
-        "  ask: {type: input, prompt: 'Word?', save_as: word, next: end}\n"
-        "  work: {type: prompt, prompt: 'Shout {{word}}', save_as: out, next: end}\n",
+        ASK.replace("next: work", "next: end")
+        + "  work: {type: prompt, prompt: 'Shout {{word}}', save_as: out, next: end}\n",
         rollout("ask", word="Lisbon"),
         reached("work"),
         "save_as: word, next: work",

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import Cancelled, NoRuleError, Problem, StorageError
+from finetune_fsm.execution.rollout import RunStatus
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Strategy, Suggestion
 from finetune_fsm.llm.base import Stop, Usage
 from finetune_fsm.llm.scripted import ScriptedLLM
@@ -39,7 +40,6 @@ from finetune_fsm.scenarios.model import (
     SuiteReport,
     Verdict,
 )
-from finetune_fsm.execution.rollout import RunStatus
 
 TEXT = "name: W\nstart_state: a\nstates: {a: {type: prompt, prompt: Hi, next: end}}\n"
 SCENARIO = Scenario("s", (Assertion(AssertionType.STATE_REACHED, "end"),))
@@ -84,7 +84,8 @@ class Chance:
             case LoopState.ANALYZING:
                 return Analyzed(Analysis("a", (Suggestion("a", "b"),) if flip else ()))
             case LoopState.MODIFYING if flip or run.problems:
-                draft = Draft(run.attempt if run.problems and run.attempt else attempt, (), TEXT, "")
+                again = run.attempt if run.problems and run.attempt else attempt
+                draft = Draft(again, (), TEXT, "")
                 return Modified(draft.attempt, draft)
             case LoopState.MODIFYING:
                 return Modified(attempt, None, (Problem("x", "no draft"),))
