@@ -97,13 +97,14 @@ def test_the_report_does_not_depend_on_which_scenario_ends_first(
 
 
 def test_scenarios_run_side_by_side_as_the_model_has_slots() -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=5)
 
     def answer(request: Request) -> str:
         together.wait()
         return echo(request)
 
     assert run_suite(greeter(), suite(8), ScriptedLLM(answer, slots=4)).solved
+    assert len(roll_out_all(greeter(), suite(8).scenarios, ScriptedLLM(answer, slots=4))) == 8
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -159,7 +160,7 @@ def test_a_stop_ends_the_evaluation_though_the_model_does_not_notice() -> None:
 
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        run_suite(greeter(), suite(4), ScriptedLLM(answer), jobs=2, stop=stop)
+        run_suite(greeter(), suite(4), ScriptedLLM(answer), jobs=1, stop=stop)
     release.set()
     assert time.monotonic() - started < 4
 
@@ -172,6 +173,13 @@ def test_a_stop_between_two_calls_starts_nothing_more() -> None:
         roll_out_all(greeter(), suite(50).scenarios, llm, jobs=1, stop=stop)
     assert len(llm.requests) == 1
     assert time.monotonic() - started < 1.5
+
+
+def test_a_stopped_rollout_is_none() -> None:
+    stop = Stop()
+    llm = ScriptedLLM(lambda request: (stop.ask(), echo(request))[1])
+    with pytest.raises(Cancelled):
+        roll_out(greeter(), suite(1).scenarios[0], llm, stop=stop)
 
 
 def test_a_listener_that_raises_ends_the_evaluation() -> None:
