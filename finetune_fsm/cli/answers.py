@@ -13,7 +13,6 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import UsageError
 from finetune_fsm.execution.inputs import Inputs, LineInputs, MappingInputs
 from finetune_fsm.llm.base import Stop
-from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.schema import suggestion
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import StateKind, Workflow
@@ -64,7 +63,7 @@ def inputs(
 
 def _asker(console: Console) -> Callable[[str, str, str | None], None]:
     def ask(state: str, question: str, default: str | None) -> None:
-        console.err.line(Line(f"[{one_line(state)}]", Tone.FAINT))
+        del state  # it has just been announced
         console.err.line(question)
         console.err.piece("> " if default is None else f"[{one_line(default)}] > ")
         if not console.err.interactive:

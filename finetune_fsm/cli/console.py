@@ -6,13 +6,11 @@ byte of a model, a file or an argument reaches a terminal.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from finetune_fsm.codec import plain
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import clean
 
@@ -186,6 +184,10 @@ class Console:
 
 def document(value: object) -> str:
     """Return *value* as JSON text for people and programs, ending with a newline. Pure."""
+    import json
+
+    from finetune_fsm.codec import plain
+
     return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
 
 

@@ -32,6 +32,7 @@ from finetune_fsm.sinks import one_line
 
 PROGRAM = "agentmech"
 
+_COMPLETION = "_AGENTMECH_COMPLETE"
 _PACKAGES = ("transitions", "pyyaml", "ollama", "jsonschema")
 _ENDING = (
     "Exit codes: 0 passed or improved, 1 failed, 2 wrong input, 3 no model or no disk, 4 a bug, "
@@ -103,13 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _ended(console: Console, given: list[str]) -> ExitCode:
+    if _COMPLETION in os.environ:  # a shell asks what could follow; click answers and exits
+        commands.main(given, prog_name=PROGRAM)
     try:
-        code = commands.main(given, prog_name=PROGRAM, standalone_mode=False, obj=console)
-        return ExitCode(code or 0)
-    except BrokenPipeError:
-        raise
+        with commands.make_context(PROGRAM, list(given), obj=console) as context:
+            return ExitCode(commands.invoke(context) or 0)
+    except click.exceptions.Exit as ended:  # after --help and --version
+        return ExitCode(ended.exit_code)
     except (KeyboardInterrupt, click.Abort, Cancelled):
         return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:  # noqa: BLE001  # the one place where nothing may pass
         return _told(console, error)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import MappingProxyType
 
 import click
@@ -81,5 +80,7 @@ class Commands(click.Group):
 
 def meant(word: str, known: Mapping[str, object]) -> str:
     """Return `` — did you mean 'x'?`` for the likeliest of *known*, else what there is. Pure."""
+    from difflib import get_close_matches
+
     close = get_close_matches(word.lower(), known, n=1, cutoff=0.5)
     return f" — did you mean '{close[0]}'?" if close else f" — one of: {', '.join(known)}"

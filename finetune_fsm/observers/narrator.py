@@ -7,6 +7,7 @@ moment alone, so that a journal read again tells the same story.
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -42,7 +43,10 @@ WIDTH = 60
 DOUBLE_RULE = "═" * WIDTH
 RULE = "─" * WIDTH
 
-REASON_LIMIT = 400
+TEXT_WIDTH = 76
+"""Characters of a line of the analysis; longer words stay whole."""
+
+REASON_LIMIT = 300
 """Characters of why a scenario failed."""
 
 _BLANK = Line()
@@ -58,10 +62,14 @@ def narrator(
         clock: Seconds, for the time that the run took; it starts now.
     """
     started = clock()
+    last = _BLANK
 
     def observe(moment: Moment) -> None:
+        nonlocal last
         for line in lines_of(moment, clock() - started):
-            say(line)
+            if line.text or last.text:  # one blank line between paragraphs, whoever asks for it
+                say(line)
+            last = line
 
     return observe
 
@@ -212,9 +220,10 @@ def _tested(outcome: Tested, run: Run) -> Iterator[Line]:
 
 
 def reason_of(result: ScenarioResult) -> str:
-    """Return in one line why *result* did not pass. Pure."""
+    """Return in one line why *result* did not pass: the first reason, and how many more. Pure."""
     reasons = [result.error] if result.error else [failure.message for failure in result.failures]
-    return one_line("; ".join(reasons), limit=REASON_LIMIT)
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return (one_line(reasons[0], limit=REASON_LIMIT) if reasons else "") + more
 
 
 def _analyzed(outcome: Analyzed, run: Run) -> Iterator[Line]:
@@ -225,7 +234,7 @@ def _analyzed(outcome: Analyzed, run: Run) -> Iterator[Line]:
         return
     analysis = outcome.analysis
     yield Line("📋 Analysis:", Tone.TITLE)
-    yield Line(clean(analysis.summary.strip()) or "(none)")
+    yield Line(_paragraphs(analysis.summary) or "(none)")
     for problem in analysis.problems:
         yield Line(f"  The model's analysis is missing: {one_line(problem)}", Tone.WARNING)
     yield _BLANK
@@ -236,6 +245,14 @@ def _analyzed(outcome: Analyzed, run: Run) -> Iterator[Line]:
     else:
         yield Line("No improvements are suggested.")
     yield _BLANK
+
+
+def _paragraphs(text: str) -> str:
+    """Return *text*, cleaned, in lines of a readable length; its own line ends stay."""
+    return "\n".join(
+        textwrap.fill(line, TEXT_WIDTH, break_long_words=False)
+        for line in clean(text.strip()).splitlines()
+    )
 
 
 def _ideas(analysis: Analysis) -> Sequence[str]:

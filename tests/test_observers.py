@@ -1,0 +1,276 @@
+"""The session that a person reads: content and order, and nothing that could hurt a screen."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from finetune_fsm.api import finish, open_loop
+from finetune_fsm.errors import LLMError, LLMErrorKind
+from finetune_fsm.llm.base import Purpose, Request, Stop
+from finetune_fsm.llm.scripted import Reply, ScriptedLLM
+from finetune_fsm.loop.machine import Entered, Leaving, Moment
+from finetune_fsm.loop.table import LoopState
+from finetune_fsm.observers.lines import Line
+from finetune_fsm.observers.narrator import lines_of, narrator
+
+WORKFLOW = """\
+name: Mood
+description: Says whether a review is good or bad.
+start_state: ask
+states:
+  ask: {type: input, prompt: "Which review?", save_as: review, next: sort}
+  sort:
+    type: prompt
+    prompt: "What do you think of this review? {{review}}"
+    save_as: mood
+"""
+
+TESTS = """\
+workflow: mood.yaml
+test_scenarios:
+  - name: Likes it
+    inputs: [{state: ask, value: The room was lovely}]
+    assertions: [{type: equals, target: mood, value: good}]
+  - name: Hates it
+    inputs: [{state: ask, value: Never again}]
+    assertions: [{type: equals, target: mood, value: bad}]
+"""
+
+BETTER = "Is this review good or bad? Answer with that one word: {{review}}"
+
+
+def model(request: Request) -> str:
+    """Do what the prompt says, and only then; repair it when asked."""
+    if request.purpose is Purpose.STATE:
+        mood = "good" if "lovely" in request.text else "bad"
+        return mood if "one word" in request.text else f"I think it is {mood}!"
+    if request.purpose is Purpose.ANALYSIS:
+        suggestions = [{"state": "sort", "change": "Ask for one word."}]
+        solved = "one word" in request.text
+        return json.dumps(
+            {"analysis": "No form is asked for.", "suggestions": [] if solved else suggestions}
+        )
+    if request.purpose is Purpose.PROPOSAL:
+        return json.dumps({"problem": "No form.", "new_prompt": BETTER})
+    return "1"
+
+
+Told = Callable[..., list[str]]
+
+
+def session(
+    folder: Path, llm: ScriptedLLM, *, fails: type[Exception] | None = None, **options: object
+) -> list[str]:
+    """The lines of a whole session in *folder*."""
+    said: list[Line] = []
+    watch = narrator(said.append, clock=iter(range(10_000)).__next__)
+    loop = open_loop(folder / "mood.yaml", llm=llm, observers=(watch,), **options)  # type: ignore[arg-type]
+    if fails:
+        with pytest.raises(fails):
+            finish(loop)
+    else:
+        finish(loop)
+    return "\n".join(line.text for line in said).split("\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mood.yaml").write_text(WORKFLOW)
+    (tmp_path / "mood.test.yaml").write_text(TESTS)
+    return tmp_path
+
+
+def in_order(lines: list[str], *wanted: str) -> None:
+    """Every wanted text is in a line of its own, in this order."""
+    rest = iter(lines)
+    for text in wanted:
+        assert any(text in line for line in rest), f"{text!r} is missing, or not in its place"
+
+
+def test_a_session_tells_the_steps_in_the_order_of_the_command_that_people_know(
+    folder: Path,
+) -> None:
+    lines = session(folder, ScriptedLLM(model))
+    in_order(
+        lines,
+        "AgentMech Workflow Finetune",
+        "This will iteratively improve your workflow using LLM-powered analysis.",
+        f"Loading workflow from: {folder}/mood.yaml",
+        'Workflow "Mood" loaded successfully',
+        f"Output will be saved to: {folder}/mood.finetuned.yaml",
+        "Using model: gemma3:4b",
+        f"Found existing test file: {folder}/mood.test.yaml",
+        "Starting finetune process with max 5 iterations",
+        "═" * 60,
+        "📊 ITERATION 1/5",
+        "─" * 60,
+        f"Iteration workflow saved: {folder}/mood.finetune-iter1.yaml",
+        "Running workflow...",
+        "  Workflow executed successfully",
+        "Running tests...",
+        "  2 tests failed (0/2 passed):",
+        "    - Likes it: ",
+        "    - Hates it: ",
+        "Analyzing workflow and test results...",
+        "📋 Analysis:",
+        "No form is asked for.",
+        "💡 Suggestions:",
+        "  1. ",
+        "Applying improvements to workflow...",
+        "  - set sort.prompt to ",
+        "✅ Modifications applied",
+        "─" * 60,
+        "📊 ITERATION 2/5",
+        "  All tests passed (2/2)",
+        "  Kept: it fixes 'Likes it', 'Hates it' and breaks nothing",
+        f"✅ Finetune complete! Final workflow saved to: {folder}/mood.finetuned.yaml",
+        "📊 Summary:",
+        "  Total iterations: ",
+        "  Final test status: PASSED",
+        "  Scenarios passed: 0/2 → 2/2",
+        "  Ended because: ",
+        "  LLM calls: ",
+    )
+
+
+def test_paragraphs_are_parted_by_one_blank_line(folder: Path) -> None:
+    lines = session(folder, ScriptedLLM(model))
+    assert lines[0]
+    assert ("", "") not in set(itertools.pairwise(lines))
+
+
+def test_generated_tests_are_announced_before_and_after(folder: Path) -> None:
+    (folder / "mood.test.yaml").unlink()
+    lines = session(folder, ScriptedLLM([Reply("no tests from me")]), max_iterations=1)
+    in_order(
+        lines,
+        "No test file found: generating test scenarios...",
+        "  The model's scenarios are not usable: ",
+        "Generated 1 test scenario: ",
+        "Starting finetune process with max 1 iteration",
+    )
+    again = session(folder, ScriptedLLM([Reply("no tests from me")]), max_iterations=1)
+    in_order(again, "mood.finetune-tests.yaml")
+    assert any("Found existing test file: " in line for line in again)
+    assert not any("generating" in line for line in again)
+
+
+def test_a_draft_that_is_refused_and_one_that_is_rolled_back_are_told(folder: Path) -> None:
+    lines = session(
+        folder,
+        ScriptedLLM(
+            [
+                Reply("I think so!", purpose=Purpose.STATE),
+                Reply(
+                    json.dumps({"analysis": "Bad.", "suggestions": []}), purpose=Purpose.ANALYSIS
+                ),
+                Reply("no JSON at all", purpose=Purpose.PROPOSAL, once=True),
+                Reply("still no JSON", purpose=Purpose.PROPOSAL, once=True),
+                Reply(json.dumps({"problem": "x", "new_prompt": BETTER}), purpose=Purpose.PROPOSAL),
+            ]
+        ),
+        max_iterations=2,
+    )
+    in_order(
+        lines,
+        "  Not usable: ",
+        "  Asking again, with what is wrong with the draft",
+        "❌ Modifications refused: the workflow stays as it was",
+        "Going on from the workflow of iteration 1 with the next idea",
+        "✅ Modifications applied",
+        "  Rolled back to iteration 1: no verdict changes",
+        "  Final test status: FAILED",
+        "  Scenarios passed: 0/2 → 0/2",
+        "  Ended because: the maximum of iterations is reached",
+    )
+
+
+def test_a_failing_rollout_is_told_with_its_state(folder: Path) -> None:
+    replies = [
+        Reply(error=LLMErrorKind.EMPTY, purpose=Purpose.STATE),
+        Reply(json.dumps({"analysis": "Empty.", "suggestions": []}), purpose=Purpose.ANALYSIS),
+        Reply("x", purpose=Purpose.PROPOSAL),
+    ]
+    lines = session(folder, ScriptedLLM(replies), max_iterations=1)
+    in_order(lines, "  Workflow failed in 2 of 2 scenarios:", "    - Likes it: in state 'sort': ")
+
+
+def test_a_broken_world_is_told_and_the_best_named(folder: Path) -> None:
+    replies = [
+        Reply("I think so!", purpose=Purpose.STATE),
+        Reply(error=LLMErrorKind.UNREACHABLE, purpose=Purpose.ANALYSIS),
+    ]
+    lines = session(folder, ScriptedLLM(replies), fails=LLMError)
+    in_order(
+        lines,
+        "⚠ Stopped: the script says: unreachable",
+        "⚠ Finetune broke off. Best workflow so far saved to: ",
+        "  Ended because: the world broke",
+    )
+
+
+def test_an_interruption_before_the_first_verdict_saves_nothing_and_says_so(folder: Path) -> None:
+    stop = Stop()
+    stop.ask()
+    lines = session(folder, ScriptedLLM(model), stop=stop)
+    in_order(lines, "⚠ Interrupted", "❌ Nothing was saved: no workflow had been tested yet")
+    assert not (folder / "mood.finetuned.yaml").exists()
+
+
+def test_the_lines_of_a_moment_follow_from_the_moment_alone(folder: Path) -> None:
+    moments: list[Moment] = []
+    said: list[Line] = []
+    watch = narrator(said.append, clock=lambda: 0.0)
+    observers = (moments.append, watch)
+    finish(open_loop(folder / "mood.yaml", llm=ScriptedLLM(model), observers=observers))
+    assert {type(moment) for moment in moments} == {Entered, Leaving}
+    again = [line for moment in moments for line in lines_of(moment)]
+    assert [line for line in again if line.text] == [line for line in said if line.text]
+
+
+def test_every_state_is_told_of(folder: Path) -> None:
+    states: set[LoopState] = set()
+
+    def watch(moment: Moment) -> None:
+        if any(line.text for line in lines_of(moment)):
+            states.add(moment.state)
+
+    finish(open_loop(folder / "mood.yaml", llm=ScriptedLLM(model), observers=(watch,)))
+    assert states == set(LoopState) - {LoopState.DONE}
+
+
+HOSTILE = st.text(max_size=60) | st.sampled_from(
+    ["\x1b[2J", "\x1b]52;c;aGk=\x07", "[/INST]", "\u202e", "\x9b31m", "\r\n", "\x00", "::error::x"]
+)
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]")
+
+
+@settings(max_examples=25)
+@given(st.lists(HOSTILE, min_size=1, max_size=8))
+def test_no_reply_of_a_model_puts_a_control_character_into_the_session(texts: list[str]) -> None:
+    queue = itertools.cycle(texts)
+
+    def reply(request: Request) -> str:
+        text = next(queue)
+        if request.purpose is Purpose.ANALYSIS:
+            change = {"state": "sort", "change": next(queue)}
+            return json.dumps({"analysis": text, "suggestions": [change]})
+        if request.purpose is Purpose.PROPOSAL:
+            return json.dumps({"problem": text, "new_prompt": next(queue) + "{{review}}"})
+        return text
+
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        (path / "mood.yaml").write_text(WORKFLOW)
+        (path / "mood.test.yaml").write_text(TESTS)
+        lines = session(path, ScriptedLLM(reply, slots=1), max_iterations=2)
+    assert not CONTROL.search("".join(lines))
