@@ -57,6 +57,8 @@ class Server:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._threads: list[threading.Thread] = []
         self.calls: list[Call] = []
+        self.keeps_alive = False
+        """Whether a connection serves one request after the other; then each must have an end."""
 
     @property
     def url(self) -> str:
@@ -89,13 +91,12 @@ class Server:
     def _serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            call = _read(connection)
-            if call is None:
-                return
-            self.calls.append(call)
-            route = self._routes.get((call.method, call.path), lambda _: page(404, "not found"))
-            for act in route(call):
-                if not self._do(act, call, connection):
+            while (call := _read(connection)) is not None:
+                self.calls.append(call)
+                route = self._routes.get((call.method, call.path), lambda _: page(404, "not found"))
+                if not all(self._do(act, call, connection) for act in route(call)):
+                    break
+                if not self.keeps_alive:
                     break
 
     def _do(self, act: Act, call: Call, connection: socket.socket) -> bool:

@@ -546,6 +546,20 @@ def test_a_stop_is_noticed_at_once_and_the_server_too(answer: Iterable[Act]) -> 
                 assert not thread.is_alive()
 
 
+def test_a_stop_reaches_also_a_server_that_would_keep_the_connection() -> None:
+    stop = Stop()
+
+    def show(_: wire.Call) -> Iterable[Act]:
+        return page(200, "{}", connection="keep-alive")
+
+    with wire.ollama(lambda _: [30.0], show=show) as server:
+        server.keeps_alive = True
+        threading.Timer(0.3, stop.ask).start()
+        with pytest.raises(Cancelled):
+            open_llm(server).complete(HELLO, stop=stop)
+        assert server.asked("/api/chat")[0].gone.wait(1)
+
+
 def test_a_late_server_is_hung_up_on_before_it_is_asked_again() -> None:
     with wire.ollama(in_turn([30.0], chat("fine"))) as server:
         assert open_llm(server, Timeouts(0.3, 5, 5)).complete(HELLO).text == "fine"
