@@ -169,7 +169,7 @@ def layouts(draw: Draw, content: st.SearchStrategy[Any] | None = None) -> str:
     document = draw(content if content is not None else documents())
     text = draw(st.sampled_from((_ours, _wide, _quoted, _mixed, _json)))(document)
     if draw(st.booleans()):
-        text = _commented(text, draw(st.integers(1, 7)))
+        text = _commented(text, draw(st.integers(0, 9)))
     if draw(st.booleans()):
         text = text.rstrip("\n")
     if draw(st.integers(0, 3)) == 0:
@@ -215,11 +215,11 @@ def _reads(text: str) -> bool:
     return True
 
 
-def _commented(text: str, every: int) -> str:
-    """Return *text* with comments wherever they change nothing, numbered, on some lines."""
+def _commented(text: str, first: int) -> str:
+    """Return *text* with comments on some five lines where they change nothing."""
     before = parse(text).document
     lines = text.split("\n")
-    for number in range(0, len(lines), every):
+    for number in range(first % len(lines), len(lines), len(lines) // 5 + 1):
         indent = re.match(" *", lines[number])[0]  # type: ignore[index]
         above = [*lines[:number], f"{indent}# above {number}", *lines[number:]]
         beside = [*lines[:number], f"{lines[number]}  # beside {number}", *lines[number + 1 :]]

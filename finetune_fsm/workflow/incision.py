@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from finetune_fsm.errors import Path
 from finetune_fsm.workflow import seams
 from finetune_fsm.workflow.edits import Edit, EditOp
-from finetune_fsm.workflow.layout import block, entry_lines, flow, item_lines
+from finetune_fsm.workflow.layout import block, entry_lines, flow, item_lines, key_text
 from finetune_fsm.workflow.nodes import Mapping as MappingNode
 from finetune_fsm.workflow.nodes import Node, Scalar, Tree
 from finetune_fsm.workflow.nodes import Sequence as SequenceNode
@@ -32,6 +32,21 @@ def made(text: str, edit: Edit) -> str:
     if edit.op is EditOp.REMOVE:
         return _removed(text, tree, edit.path)
     return _set(text, tree, edit.path, edit.value)
+
+
+def renamed(text: str, path: Path, name: str) -> str:
+    """Return *text* with the key at *path* called *name* instead. Pure.
+
+    Raises:
+        Intricate: the key does not stand there itself.
+        InvalidDocument: *text* cannot be read.
+    """
+    owner = seams.node_at(tree_of(text).root, path[:-1])
+    keys = [key for key, _ in owner.entries] if isinstance(owner, MappingNode) else []
+    span = next((key.span for key in keys if key.value == path[-1]), None)
+    if span is None:
+        raise Intricate
+    return text[: span.start] + key_text(name) + text[span.end :]
 
 
 def _set(text: str, tree: Tree, path: Path, value: object) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from finetune_fsm.codec import canonical
 from finetune_fsm.errors import InvalidDocument, Path
 from finetune_fsm.workflow.edits import Edit, EditOp, edited
-from finetune_fsm.workflow.incision import made
+from finetune_fsm.workflow.incision import made, renamed
 from finetune_fsm.workflow.layout import dump
 from finetune_fsm.workflow.seams import Intricate
 from finetune_fsm.workflow.text import parse
@@ -46,10 +46,9 @@ def splice(text: str, edits: Sequence[Edit]) -> Spliced:
     breaks = "\r\n" if "\r\n" in text and not re.search(r"(?<!\r)\n", text) else "\n"
     result = text.replace("\r\n", "\n") if breaks == "\r\n" else text
     try:
-        for edit in edits:
-            for finer in _finer(document, edit):
-                result = made(result, finer)
-            document = edited(document, (edit,))
+        for group in _grouped(document, edits):
+            result = _made(result, document, group)
+            document = edited(document, group)
         if canonical(parse(result).document) == canonical(wanted):
             return Spliced(result.replace("\n", breaks), clean=True)
     except (Intricate, InvalidDocument):
@@ -57,16 +56,52 @@ def splice(text: str, edits: Sequence[Edit]) -> Spliced:
     return Spliced(dump(wanted).replace("\n", breaks), clean=False)
 
 
+def _grouped(document: object, edits: Sequence[Edit]) -> Iterator[tuple[Edit, ...]]:
+    """Yield the edits one by one, but an old key with the new one that takes its place together."""
+    waiting = list(edits)
+    while waiting:
+        pair = tuple(waiting[:2])
+        group = pair if len(pair) == 2 and _swaps(document, *pair) else pair[:1]
+        yield group
+        document = edited(document, group)
+        del waiting[: len(group)]
+
+
+def _swaps(document: object, first: Edit, second: Edit) -> bool:
+    old, new = (first, second) if first.op is EditOp.REMOVE else (second, first)
+    owner = _item(document, old.path[:-1])
+    return (
+        (old.op, new.op) == (EditOp.REMOVE, EditOp.SET)
+        and old.path[:-1] == new.path[:-1]
+        and isinstance(owner, Mapping)
+        and new.path[-1] not in owner
+    )
+
+
+def _made(text: str, document: object, group: tuple[Edit, ...]) -> str:
+    if len(group) == 2:
+        old, new = sorted(group, key=lambda edit: edit.op is EditOp.SET)
+        text = made(text, Edit(EditOp.SET, old.path, new.value))
+        return renamed(text, old.path, str(new.path[-1]))
+    for finer in _finer(document, group[0]):
+        text = made(text, finer)
+    return text
+
+
+def _item(document: object, path: Path) -> object:
+    """Return what stands at *path*, or None."""
+    for step in path:
+        try:
+            document = document[step]  # type: ignore[index]  # what is wrong with it is caught
+        except (LookupError, TypeError):
+            return None
+    return document
+
+
 def _finer(document: object, edit: Edit) -> Iterator[Edit]:
     """Yield smaller edits of the same effect: only what differs between two mappings or lists."""
-    old = document
-    for step in edit.path:
-        try:
-            old = old[step]  # type: ignore[index]  # whatever is wrong with the path is caught
-        except (LookupError, TypeError):
-            yield edit
-            return
-    if edit.op is EditOp.REMOVE:
+    old = _item(document, edit.path)
+    if old is None or edit.op is EditOp.REMOVE:
         yield edit
     else:
         yield from _differences(old, edit.value, edit.path)

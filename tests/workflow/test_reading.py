@@ -63,7 +63,7 @@ def test_what_cannot_be_written_is_named_before_it_is_dumped(document: Any) -> N
             dump(document)
 
 
-@settings(max_examples=200)
+@settings(max_examples=70)
 @given(st.text(st.characters(codec="utf-8"), max_size=60) | st.text("[]{}:,-?&*!|>'\"#%\n \ta<", max_size=40))  # fmt: skip  # noqa: E501
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
     assert all(problem.line >= 1 and problem.message for problem in complaints(text))
@@ -74,7 +74,7 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     assert all(problem.message for problem in complaints(data))
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
     text = data.draw(layouts())

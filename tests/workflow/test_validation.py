@@ -32,13 +32,13 @@ def test_the_schema_alone_agrees_with_other_validators(document: dict[str, Any])
     assert Draft202012Validator(schema(WORKFLOW)).is_valid(document)
 
 
-@settings(max_examples=200)
+@settings(max_examples=70)
 @given(hostile_data() | plain_data())
 def test_no_data_whatever_raises(document: Any) -> None:
     assert all(p.message for p in problems_of(document, folder=Path()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=70)
 @given(st.data())
 def test_no_damage_to_a_valid_document_raises_or_goes_unseen(data: st.DataObject) -> None:
     document = deepcopy(data.draw(documents()))
