@@ -169,3 +169,30 @@ def test_documents_differ_exactly_where_changes_say(old: object, new: object) ->
     same = type(old) is type(new) and old == new and repr(old) == repr(new)
     assert bool(found) != same
     assert list(changes(old, old)) == []
+
+
+@pytest.mark.parametrize(
+    ("addition", "gained"),
+    [
+        ({"mcp_servers": {"s": {"command": "sh"}}}, "mcp:s:"),
+        ({"rag": {"r": {"directory": "docs"}}}, "rag:"),
+        ({"variables": {"v": {"file": "/etc/passwd"}}}, "path:/etc/passwd"),
+        ({"default_model": "llama3:70b"}, "model:llama3:70b"),
+        ({"states": {"s": {"model": "m"}}}, "model:m"),
+        ({"states": {"s": {"files": ["a", "b"]}}}, "path:b"),
+        ({"states": {"s": {"steps": [{"prompt_file": "p.txt"}]}}}, "path:p.txt"),
+        ({"states": {"s": {"workflow_ref": "c.yaml"}}}, "ref:c.yaml"),
+        ({"states": {"s": {"mcp_servers": ["x"]}}}, "use:s:"),
+        ({"states": {"s": {"rag": {"directory": "d"}}}}, "path:d"),
+    ],
+)
+def test_every_way_out_of_a_workflow_is_a_capability(
+    addition: dict[str, object], gained: str
+) -> None:
+    assert any(word.startswith(gained) for word in capabilities(addition))
+
+
+def test_a_tool_server_is_bound_to_its_whole_specification() -> None:
+    one = capabilities({"mcp_servers": {"s": {"command": "ls"}}})
+    other = capabilities({"mcp_servers": {"s": {"command": "sh"}}})
+    assert one != other
