@@ -1,0 +1,252 @@
+"""``agentmech test``: a workflow's scenarios, run and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from finetune_fsm.cli import options
+from finetune_fsm.cli.console import Console
+from finetune_fsm.errors import ExitCode, InvalidDocument, UsageError, errors_in
+from finetune_fsm.observers.lines import Line, Tone
+from finetune_fsm.sinks import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from finetune_fsm.cli.signals import Job
+    from finetune_fsm.errors import Problem
+    from finetune_fsm.scenarios.model import ScenarioResult, Suite, SuiteReport
+    from finetune_fsm.workflow.model import Workflow
+
+TEXT, JSON, MARKDOWN, JUNIT = FORMATS = ("text", "json", "markdown", "junit")
+"""Those of the reports, here so that help need not import them."""
+
+
+@click.command()
+@click.argument("file", metavar="<test-or-workflow-file>")
+@options.URL
+@options.LLM
+@options.value("-w", "--workflow", metavar="<path>", help="Test this workflow, not the one named")
+@options.value(
+    "-f", "--format", "wanted", type=click.Choice(FORMATS), help="Format of the report (text)"
+)
+@options.value(
+    "-o", "--output", metavar="<path>", help="Write the report there; its ending says the format"
+)
+@options.value("--seed", type=int, default=0, metavar="<number>", help="For sampling (default: 0)")
+@options.JOBS
+@options.OUTPUT_OPTIONS
+@click.pass_obj
+def test(  # noqa: PLR0913  # one argument per option
+    console: Console,
+    /,
+    file: str,
+    *,
+    ollama_url: str | None,
+    llm_spec: str | None,
+    workflow: str | None,
+    wanted: str | None,
+    output: str | None,
+    seed: int,
+    jobs: int | None,
+) -> ExitCode:
+    """Run the scenarios of a test file, or those of a workflow whose test file stands beside it.
+
+    --json is --format json.
+    """
+    from finetune_fsm.cli.models import open_llm
+    from finetune_fsm.cli.signals import supervised
+
+    output = None if output == "-" else output
+    form = format_of(wanted, output, json=console.json)
+    subject = subject_of(console, file, workflow)
+    if output is not None:
+        _check_output(Path(output), subject)
+
+    def work(job: Job) -> ExitCode:
+        from finetune_fsm.scenarios.evaluate import run_suite
+
+        show = Shown(console, subject, live=output is None and form == TEXT)
+        llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
+        report = run_suite(
+            subject.workflow,
+            subject.suite,
+            llm,
+            jobs=jobs,
+            seed=seed,
+            stop=job.stop,
+            on_result=show.result,
+        )
+        show.end(report)
+        _publish(console, subject, report, form, output)
+        return ExitCode.OK if report.solved else ExitCode.FAILED
+
+    return supervised(work)
+
+
+def format_of(wanted: str | None, output: str | None, *, json: bool) -> str:
+    """Return the report's format: asked for, else by the file's ending, else text.
+
+    Raises:
+        UsageError: ``--json`` and another ``--format``, or an ending that says nothing.
+    """
+    if json and wanted not in (None, JSON):
+        raise UsageError(f"--json and --format {wanted} contradict each other")
+    if wanted or json:
+        return wanted or JSON
+    if output is None:
+        return TEXT
+    from finetune_fsm.reports import formats
+
+    form = formats.format_of(Path(output))
+    if form is None:
+        known = ".txt, .json, .md and .xml"
+        raise UsageError(f"'{one_line(output)}' ends in none of {known} — say --format")
+    return form
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is tested.
+
+    Attributes:
+        path: The test file.
+        suite: What it says.
+        name: The workflow's file, as a report names it.
+        workflow: The workflow.
+    """
+
+    path: Path
+    suite: Suite
+    name: str
+    workflow: Workflow
+
+
+def subject_of(console: Console, file: str, other: str | None) -> Subject:
+    """Return what *file*, a test file or a workflow, asks to test; warnings go to *console*.
+
+    Args:
+        console: For warnings.
+        file: As the user named it.
+        other: The workflow to test instead of the one that a test file names.
+
+    Raises:
+        InvalidDocument: a file is wrong.
+        UsageError: a workflow has no test file.
+    """
+    from finetune_fsm.cli.files import is_suite, read, regular, workflow_of
+    from finetune_fsm.scenarios.load import check_suite, find_suite
+
+    path = regular(file, "test")
+    source = read(file)
+    if source.text is None:
+        raise InvalidDocument(source.problems)
+    if is_suite(source):
+        tested = workflow_of(read(other), console) if other else None
+        name = other
+    elif other:
+        raise UsageError(f"'{one_line(file)}' is a workflow; --workflow goes with a test file")
+    else:
+        tested, name = workflow_of(source, console), file
+        found = find_suite(path)
+        if found is None:
+            hint = f"write {one_line(path.stem)}.test.yaml beside it, or let finetune write tests"
+            raise UsageError(f"'{one_line(file)}' has no test file — {hint}")
+        path = found
+    checked = check_suite(path, workflow=tested)
+    _tell(console, checked.problems)
+    if checked.suite is None or checked.workflow is None:
+        raise InvalidDocument(errors_in(checked.problems))
+    return Subject(path, checked.suite, name or checked.suite.workflow, checked.workflow)
+
+
+def _check_output(target: Path, subject: Subject) -> None:
+    """Raise UsageError when the report could not be written to *target*, or would cost an input."""
+    from finetune_fsm.api import check_output
+
+    folder = subject.path.parent
+    for own in (subject.path, Path(subject.name), folder / subject.suite.workflow):
+        if target.is_file() and own.is_file() and target.samefile(own):
+            raise UsageError(f"{one_line(str(target))} is an input, which is never overwritten")
+    check_output(target, subject.path)
+
+
+def _tell(console: Console, problems: Sequence[Problem]) -> None:
+    from finetune_fsm.cli.problems import as_text
+
+    if not errors_in(problems):
+        for problem in problems:
+            console.tell(as_text(problem))
+
+
+class Shown:
+    """Shows results as they come: as lines of the report, or as progress beside it.
+
+    Args:
+        console: Where.
+        subject: What is tested.
+        live: Whether the lines are the report.
+    """
+
+    def __init__(self, console: Console, subject: Subject, *, live: bool) -> None:
+        self._console = console
+        self._total = len(subject.suite.scenarios)
+        self._live = live
+        if live and not console.quiet:
+            console.result(Line(f"Testing {one_line(subject.name, limit=1000)}", Tone.TITLE))
+            console.result()
+
+    def result(self, number: int, result: ScenarioResult) -> None:
+        """Show one result; a quiet console gets only those that did not pass."""
+        from finetune_fsm.reports.text_report import scenario_lines
+
+        if self._live and not (self._console.quiet and result.passed):
+            tone = Tone.GOOD if result.passed else Tone.BAD
+            for text in scenario_lines(result):
+                self._console.result(Line(text, tone))
+        if not self._console.quiet and number + 1 < self._total:
+            self._console.err.progress("scenario", number + 1, self._total)
+
+    def end(self, report: SuiteReport) -> None:
+        """Show the verdict on all of them."""
+        from finetune_fsm.reports.text_report import summary_line
+
+        line = Line(summary_line(report), Tone.GOOD if report.solved else Tone.BAD)
+        if self._live:
+            if not self._console.quiet:
+                self._console.result()
+            self._console.result(line)
+        else:
+            self._console.tell(line)
+
+
+def _publish(
+    console: Console, subject: Subject, report: SuiteReport, form: str, output: str | None
+) -> None:
+    """Write the report in its *form* to the file *output*, or to standard output.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    from datetime import UTC, datetime
+
+    from finetune_fsm.reports import json_report
+    from finetune_fsm.reports.formats import FORMATS as RENDERERS
+    from finetune_fsm.storage import write_text
+
+    timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    text = RENDERERS[form](report, workflow=subject.name, timestamp=timestamp)
+    if output is not None:
+        write_text(Path(output), text)
+        console.tell(f"report: {one_line(output, limit=1000)}")
+    elif form == JSON:
+        shape = json_report.shape(report, workflow=subject.name, timestamp=timestamp)
+        console.document(shape)
+    elif form == JUNIT:  # stays XML in every encoding
+        console.out.piece(text.encode("ascii", "xmlcharrefreplace").decode())
+    elif form == MARKDOWN:
+        console.out.piece(text)

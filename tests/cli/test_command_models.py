@@ -1,0 +1,73 @@
+"""``list-models`` and ``pull``: what can answer, and how it gets here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commandline import Agentmech
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.pull import _meter
+from finetune_fsm.errors import Cancelled
+from finetune_fsm.llm.base import Stop
+from finetune_fsm.llm.weights import FOLDER_VARIABLE, QWEN
+
+
+def test_the_models_are_the_result_and_their_home_is_not(
+    agentmech: Agentmech, greeter: Path
+) -> None:
+    assert greeter.exists()
+    done = agentmech("list-models", "--llm", "script:good.yaml")
+    assert (done.code, done.out) == (0, "scripted\n")
+    assert "a script has 1 model:" in done.err
+    document = agentmech("list-models", "--llm", "script:good.yaml", "--json").document
+    assert document == {"llm": "a script", "models": ["scripted"]}
+
+
+def test_a_server_that_is_not_there_is_an_error_of_the_world(agentmech: Agentmech) -> None:
+    done = agentmech("list-models", "-u", "http://127.0.0.1:9", "--json")
+    assert done.code == 3
+    assert done.document["error"]["exit_code"] == 3
+    assert "127.0.0.1:9" in done.err
+
+
+@pytest.mark.parametrize("url", ["http://", "ftp://x", "http://h:99999", "http://u:secret@h:0"])
+def test_an_address_that_makes_no_sense_is_refused_and_shows_no_secret(
+    url: str, agentmech: Agentmech
+) -> None:
+    done = agentmech("list-models", "-u", url)
+    assert (done.code, done.out) == (2, "")
+    assert "secret" not in done.err
+    assert "an address looks like" in done.err
+
+
+def test_a_pull_that_cannot_write_says_where(
+    agentmech: Agentmech, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file" / "models"))
+    done = agentmech("pull")
+    assert done.code == 3
+    assert "cannot write" in done.err
+    assert str(tmp_path / "file") in done.err
+
+
+@given(st.lists(st.integers(0, QWEN.size), max_size=40).map(sorted))
+def test_where_nobody_watches_a_line_comes_every_ten_percent(steps: list[int]) -> None:
+    lines: list[str] = []
+    console = Console()
+    console.err.line = lines.append  # type: ignore[method-assign, assignment]
+    show = _meter(console, "weights", Stop())
+    for done in steps:
+        show(done, QWEN.size)
+    assert len(lines) == len({10 * done // QWEN.size for done in steps})
+
+
+def test_a_stop_breaks_a_pull_off() -> None:
+    stop = Stop()
+    stop.ask()
+    with pytest.raises(Cancelled):
+        _meter(Console(), "weights", stop)(1, 2)
