@@ -1,0 +1,114 @@
+"""Which model answers: what the user named, else what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
+from finetune_fsm.llm.base import LLM
+from finetune_fsm.llm.host import DEFAULT_HOST, answers, normalise_host
+from finetune_fsm.llm.weights import QWEN, find
+from finetune_fsm.schema import suggestion
+
+PROVIDERS = ("ollama", "llamacpp", "openai", "script")
+
+EMBEDDED_NOTE = "the embedded engine answers for every model name"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A model, and what to tell the user about the choice, one line each."""
+
+    llm: LLM
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    *,
+    url: str | None = None,
+    spec: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Chosen:
+    """Return the model that the arguments name, or the one that is there.
+
+    A server that was named is used whether it answers or not: it is never quietly replaced.
+    Without a name, Ollama at its usual place answers, else the embedded engine.
+
+    Args:
+        url: Of an Ollama server, as ``-u`` gives it.
+        spec: ``PROVIDER`` or ``PROVIDER:REST``, as ``--llm`` gives it.
+        environ: Where ``OLLAMA_HOST`` is looked up.
+
+    Raises:
+        UsageError: both are given, or one makes no sense.
+        LLMError: nothing was named and nothing is there.
+        MissingExtra: the engine's package is not installed.
+        InvalidDocument: the script is wrong.
+    """
+    if url is not None and spec is not None:
+        raise UsageError("-u and --llm both name a model: give one of them")
+    if spec is not None:
+        return _named(spec)
+    named = url if url is not None else (environ or {}).get("OLLAMA_HOST", "").strip()
+    return Chosen(_ollama(named)) if named or url is not None else _present()
+
+
+def _named(spec: str) -> Chosen:
+    provider, _, rest = spec.partition(":")
+    match provider:
+        case "ollama":
+            return Chosen(_ollama(rest or DEFAULT_HOST))
+        case "llamacpp":
+            return Chosen(_embedded(rest), (EMBEDDED_NOTE,))
+        case "openai" if rest:
+            from finetune_fsm.llm.openai import OpenAILLM
+
+            return Chosen(OpenAILLM(rest))
+        case "script" if rest:
+            from finetune_fsm.llm.scripted import load_script
+
+            return Chosen(load_script(Path(rest)))
+        case "openai" | "script":
+            missing = "URL" if provider == "openai" else "FILE"
+            raise UsageError(f"--llm {provider} needs more: {provider}:{missing}")
+        case _:
+            known = suggestion(provider, PROVIDERS) or f"one of: {', '.join(PROVIDERS)}"
+            raise UsageError(f"--llm knows no '{provider}' — {known}")
+
+
+def _ollama(url: str) -> LLM:
+    from finetune_fsm.llm.ollama import OllamaLLM
+
+    return OllamaLLM(normalise_host(url))
+
+
+def _embedded(name: str) -> LLM:
+    from finetune_fsm.llm.llamacpp import LlamaCppLLM
+
+    path = find(name) if name else find()
+    if path is None:
+        raise LLMError(
+            LLMErrorKind.MISSING_MODEL,
+            f"there are no weights called '{name or QWEN.name}' here",
+            hint="fetch them with: agentmech pull",
+        )
+    return LlamaCppLLM(path)
+
+
+def _present() -> Chosen:
+    if answers(DEFAULT_HOST):
+        return Chosen(_ollama(DEFAULT_HOST))
+    from finetune_fsm.llm.llamacpp import installed
+
+    path = find()
+    if installed() and path is not None:
+        note = f"no Ollama at {DEFAULT_HOST}: {EMBEDDED_NOTE}, with {path.name}"
+        return Chosen(_embedded(str(path)), (note,))
+    raise LLMError(
+        LLMErrorKind.UNREACHABLE,
+        f"no model: Ollama does not answer at {DEFAULT_HOST}, and there is no embedded one",
+        hint="start Ollama with 'ollama serve', or run "
+        "pip install 'finetune-fsm[embedded]' and then 'agentmech pull'",
+    )
