@@ -100,8 +100,7 @@ def choose(llm: LLM, question: Question, *, stop: Stop | None = None) -> Choice:
 def _request(question: Question, tokens: int, *, again: bool) -> Request:
     text = choice_prompt(question)
     if again:  # at temperature 0 the same words would get the same answer
-        last = len(question.choices)
-        text += f"\nAnswer with one number from 1 to {last} and nothing else."
+        text += " One number and nothing else, or the choice is lost."
     kept = {name: question.options[name] for name in _KEPT_OPTIONS if name in question.options}
     return Request(
         model=question.model,
@@ -113,17 +112,21 @@ def _request(question: Question, tokens: int, *, again: bool) -> Request:
 
 
 def choice_prompt(question: Question) -> str:
-    """Return the words that put *question* to a model. Pure."""
+    """Return the words that put *question* to a model. Pure.
+
+    Small models hang on the wording: with "One step of a workflow is done. Choose the step that
+    follows" around the same parts Qwen2.5 Coder 1.5B was right 5 times of 9, with these words 8.
+    """
     numbered = "\n".join(
         f"{number}. {choice.state}: {' '.join(choice.description.split())}"
         for number, choice in enumerate(question.choices, 1)
     )
     return (
-        "One step of a workflow is done. Choose the step that follows.\n\n"
-        f"The step was asked:\n<asked>\n{shortened(question.asked, ASKED_TOKENS)}\n</asked>\n\n"
-        f"It replied:\n<reply>\n{shortened(question.reply, REPLY_TOKENS)}\n</reply>\n\n"
-        f"Steps that can follow:\n{numbered}\n\n"
-        "Which one fits the reply best? Answer with its number alone."
+        "Choose the option that fits this situation.\n\n"
+        f"Request:\n<asked>\n{shortened(question.asked, ASKED_TOKENS)}\n</asked>\n\n"
+        f"Answer:\n<reply>\n{shortened(question.reply, REPLY_TOKENS)}\n</reply>\n\n"
+        f"Options:\n{numbered}\n\n"
+        f"Reply with the number of the best option only (1-{len(question.choices)})."
     )
 
 

@@ -129,7 +129,7 @@ def test_no_usable_answer_is_asked_for_once_more_in_other_words() -> None:
     assert (choice.state, choice.decided, choice.usage.calls) == ("end", True, 2)
     first, second = llm.requests
     assert second.text.startswith(first.text)
-    assert "from 1 to 3" in second.text[len(first.text) :]
+    assert "nothing else" in second.text[len(first.text) :]
 
 
 def test_after_two_unusable_answers_the_first_option_follows_undecided() -> None:
