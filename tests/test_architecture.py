@@ -13,7 +13,7 @@ import finetune_fsm
 PACKAGE = Path(finetune_fsm.__file__).parent
 
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "codec", "schema", "schemas", "sinks", "storage"}),
+    frozenset({"errors", "codec", "log", "schema", "schemas", "sinks", "storage"}),
     frozenset({"workflow", "llm"}),
     frozenset({"execution"}),
     frozenset({"scenarios"}),

@@ -14,13 +14,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_fsm.api import finish, open_loop
-from finetune_fsm.errors import LLMError, LLMErrorKind
+from finetune_fsm.errors import LLMError, LLMErrorKind, Problem
+from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus
+from finetune_fsm.improve.compare import Comparison
+from finetune_fsm.improve.model import Analysis, Attempt, Draft, Repair, Strategy, Suggestion
 from finetune_fsm.llm.base import Purpose, Request, Stop
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 from finetune_fsm.loop.machine import Entered, Leaving, Moment
+from finetune_fsm.loop.outcomes import (
+    Analyzed,
+    Checked,
+    Ending,
+    Interrupted,
+    Modified,
+    Outcome,
+    Prepared,
+    Ran,
+    Tested,
+)
+from finetune_fsm.loop.run import Run, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.lines import Line
 from finetune_fsm.observers.narrator import lines_of, narrator
+from finetune_fsm.scenarios.model import (
+    Assertion,
+    AssertionType,
+    Scenario,
+    ScenarioResult,
+    Suite,
+    SuiteReport,
+    Verdict,
+)
+from finetune_fsm.workflow.edits import Edit, EditOp
 
 WORKFLOW = """\
 name: Mood
@@ -274,3 +299,42 @@ def test_no_reply_of_a_model_puts_a_control_character_into_the_session(texts: li
         (path / "mood.test.yaml").write_text(TESTS)
         lines = session(path, ScriptedLLM(reply, slots=1), max_iterations=2)
     assert not CONTROL.search("".join(lines))
+
+
+def moments(text: str) -> list[Moment]:
+    """One moment of each kind that carries foreign text, and all of it is *text*."""
+    settings = Settings(Path("w.yaml"), Path("o.yaml"), model=text)
+    attempt = Attempt(Strategy.REWRITE, 0)
+    problem = Problem("code", text, text)
+    edit = Edit(EditOp.SET, ("states", text, "prompt"), text, text)
+    suite = Suite("w.yaml", (Scenario(text, (Assertion(AssertionType.EQUALS, text, text),)),))
+    rollout = Rollout(RunStatus.FAILED, error=RunError(text, text), warnings=(text,))
+    report = SuiteReport((ScenarioResult(suite.scenarios[0], rollout, Verdict.FAILED, (), text),))
+    analysis = Analysis(text, (Suggestion(text, text),), (), (Repair("c", (edit,), text),), (text,))
+    outcomes: list[tuple[LoopState, Outcome]] = [
+        (LoopState.PREPARING, Prepared(suite, Path("t.yaml"), True, (), (text,))),
+        (LoopState.RUNNING, Ran((rollout,))),
+        (LoopState.TESTING, Tested(report, False, text, Comparison())),
+        (LoopState.ANALYZING, Analyzed(analysis)),
+        (LoopState.MODIFYING, Modified(attempt, None, (problem,))),
+        (LoopState.MODIFYING, Modified(attempt, Draft(attempt, (edit,), text, text))),
+        (LoopState.CHECKING, Checked((problem,))),
+        (LoopState.CHECKING, Interrupted(Ending.BROKEN, text)),
+    ]
+    run = Run(settings, f"name: {json.dumps(text)}", suite=suite, attempt=attempt)
+    left = [Leaving(state, outcome, LoopState.DONE, run) for state, outcome in outcomes]
+    return [Entered(LoopState.PREPARING, run), *left]
+
+
+@given(HOSTILE)
+def test_no_text_of_a_moment_brings_a_control_character_into_its_lines(text: str) -> None:
+    for moment in moments(text):
+        shown = "".join(line.text for line in lines_of(moment))
+        assert not CONTROL.search(shown), moment
+
+
+@given(st.text("ab\n", max_size=30).filter(str.strip))
+def test_foreign_text_other_than_the_analysis_stays_on_its_line(text: str) -> None:
+    for moment in moments(text):
+        if not isinstance(moment, Leaving) or not isinstance(moment.outcome, Analyzed):
+            assert not any("\n" in line.text for line in lines_of(moment))

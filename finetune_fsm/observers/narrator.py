@@ -272,7 +272,7 @@ def _modified(outcome: Modified) -> Iterator[Line]:
         yield from (_refusal(problem) for problem in outcome.problems)
     else:
         yield Line(f"  {one_line(outcome.draft.why, limit=REASON_LIMIT)}")
-        yield from (Line(f"  - {in_words((edit,))}") for edit in outcome.draft.edits)
+        yield from (Line(f"  - {one_line(in_words((edit,)), limit=REASON_LIMIT)}") for edit in outcome.draft.edits)
 
 
 def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:

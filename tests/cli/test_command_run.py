@@ -17,6 +17,7 @@ from finetune_fsm.cli.answers import stdin_lines
 from finetune_fsm.cli.run import _Replies
 from finetune_fsm.errors import Cancelled
 from finetune_fsm.llm.base import Stop
+from finetune_fsm.sinks import clean
 
 GOOD = ("--llm", "script:good.yaml")
 CONTROL = re.compile(
@@ -173,7 +174,7 @@ def test_a_streamed_reply_is_shown_as_if_it_had_come_at_once(pieces: list[str]) 
             return self
 
         def piece(self, text: str) -> None:
-            self.text += text
+            self.text += clean(text)
 
     console = Out()
     replies = _Replies(console)  # type: ignore[arg-type]
@@ -182,7 +183,7 @@ def test_a_streamed_reply_is_shown_as_if_it_had_come_at_once(pieces: list[str]) 
     replies.end()
     whole = "".join(pieces)
     end = "" if not whole or whole.endswith("\n") else "\n"
-    assert console.text == whole + end
+    assert console.text == clean(whole) + end
 
 
 @given(st.lists(st.text("aé中🎈 "), max_size=5), st.booleans())
