@@ -1,0 +1,89 @@
+"""A suite's verdict as JSON, in the shape that AgentMech's users read already, with additions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from finetune_fsm.scenarios.model import AssertionResult, ScenarioResult, SuiteReport, Verdict
+from finetune_fsm.sinks import clean
+
+FORMAT = 1
+"""1: AgentMech's fields; format, verdict, errors, llm_calls and tokens are ours."""
+
+_NOT_ASCII = re.compile("[^\x00-\x7e]+")
+
+
+def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
+    """Return *report* as JSON, with a line end at its end. Pure.
+
+    Texts are whole, as they are. What could steer a terminal is escaped by JSON's own means, so
+    the text may be printed; it can always be encoded.
+
+    Args:
+        report: The verdict.
+        workflow: The workflow as the user named it.
+        timestamp: When it was judged, ISO 8601.
+    """
+    text = json.dumps(
+        shape(report, workflow=workflow, timestamp=timestamp), indent=2, ensure_ascii=False
+    )
+    return _NOT_ASCII.sub(_harmless, text) + "\n"
+
+
+def shape(report: SuiteReport, *, workflow: str, timestamp: str) -> Mapping[str, object]:
+    """Return what `render` writes, as plain data. Pure."""
+    return {
+        "format": FORMAT,
+        "workflow": workflow,
+        "timestamp": timestamp,
+        "summary": {
+            "total": report.total,
+            "passed": report.passed,
+            "failed": report.total - report.passed,
+            "errors": sum(result.verdict is Verdict.ERROR for result in report.results),
+            "duration": _milliseconds(report.seconds),
+            "successRate": report.pass_rate * 100,
+            "llm_calls": report.usage.calls,
+            "tokens": report.usage.tokens,
+        },
+        "tests": [_test(result) for result in report.results],
+    }
+
+
+def _test(result: ScenarioResult) -> Mapping[str, object]:
+    usage = result.rollout.usage
+    return {
+        "name": result.scenario.name,
+        "description": result.scenario.description,
+        "passed": result.passed,
+        "verdict": str(result.verdict),
+        "duration": _milliseconds(result.rollout.seconds),
+        **({"error": result.error} if result.error else {}),
+        "assertions": [_assertion(found) for found in result.assertions],
+        "llm_calls": usage.calls,
+        "tokens": usage.tokens,
+    }
+
+
+def _assertion(found: AssertionResult) -> Mapping[str, object]:
+    assertion = found.assertion
+    return {
+        "type": str(assertion.type),
+        **({"target": assertion.target} if assertion.target else {}),
+        "value": assertion.value,
+        "passed": found.verdict is Verdict.PASSED,
+        "verdict": str(found.verdict),
+        "message": found.message,
+        **({"description": assertion.description} if assertion.description else {}),
+    }
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _harmless(match: re.Match[str]) -> str:
+    run = match.group()
+    return run if clean(run, limit=len(run)) == run else json.dumps(run)[1:-1]

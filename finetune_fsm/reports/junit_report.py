@@ -1,0 +1,84 @@
+"""A suite's verdict as JUnit XML, which build servers read.
+
+A scenario is a test case. An assertion that does not hold is a *failure*; a run that failed, or an
+assertion that could not be made, is an *error*.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport, Verdict
+from finetune_fsm.sinks import clean, one_line
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+_LIMIT = 1000
+"""Characters of one attribute."""
+
+
+def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
+    """Return *report* as JUnit XML, with a line end at its end; well-formed for any text. Pure.
+
+    ElementTree writes characters that XML forbids as they are; `clean` makes them visible instead.
+
+    Args:
+        report: The verdict.
+        workflow: The workflow as the user named it.
+        timestamp: When it was judged, ISO 8601.
+    """
+    from xml.etree import ElementTree as ET
+
+    name = one_line(workflow, limit=_LIMIT)
+    kinds = [_kind(result) for result in report.results]
+    counts = {
+        "name": name,
+        "tests": str(report.total),
+        "failures": str(kinds.count("failure")),
+        "errors": str(kinds.count("error")),
+        "time": _seconds(report.seconds),
+    }
+    root = ET.Element("testsuites", counts)
+    suite = ET.SubElement(
+        root, "testsuite", {**counts, "skipped": "0", "timestamp": one_line(timestamp)}
+    )
+    for result, kind in zip(report.results, kinds, strict=True):
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            {
+                "name": one_line(result.scenario.name, limit=_LIMIT),
+                "classname": name,
+                "time": _seconds(result.rollout.seconds),
+            },
+        )
+        if kind:
+            _explain(ET.SubElement(case, kind), result)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _kind(result: ScenarioResult) -> str:
+    if result.passed:
+        return ""
+    return "error" if result.error or result.verdict is Verdict.ERROR else "failure"
+
+
+def _explain(element: Element, result: ScenarioResult) -> None:
+    reasons = [found.message for found in result.failures]
+    if result.error:
+        reasons.insert(0, result.error)
+    element.set("message", one_line(reasons[0], limit=_LIMIT))
+    element.set("type", "run" if result.error else str(result.failures[0].assertion.type))
+    values = {
+        found.assertion.target: found.actual
+        for found in result.failures
+        if found.assertion.target and found.actual is not None
+    }
+    shown = [f"{target}:\n{actual}" for target, actual in values.items()]
+    element.text = "\n\n".join(clean(text) for text in ("\n".join(reasons), *shown))
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f}"
