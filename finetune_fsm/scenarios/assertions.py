@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from finetune_fsm.execution.rollout import Rollout
-from finetune_fsm.scenarios.dialect import SPACE
+from finetune_fsm.scenarios.character_sets import SPACE
 from finetune_fsm.scenarios.model import Assertion, AssertionResult, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import Found, NotFound, Unanswered, search
 from finetune_fsm.sinks import one_line

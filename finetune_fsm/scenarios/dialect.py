@@ -17,32 +17,23 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from finetune_fsm.scenarios.character_sets import (
+    LAST,
+    LINE_ENDS,
+    SETS,
+    Ranges,
+    ranges_of,
+    written_set,
+)
+
 LIMIT = 500
 """Characters of one pattern at most."""
 
 DEPTH = 50
 """Groups within groups at most; Python's own parser recurses."""
 
-SPACE = (
-    "\t\n\x0b\x0c\r \xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-r"""What JavaScript's ``\s`` and ``trim`` take for white space; Python's sets differ."""
-
-_LAST = 0x10FFFF
 _REPEAT_LIMIT = 2**31 - 1
-_WORD_FOLDS = frozenset({0x130, 0x131, 0x17F, 0x212A})
-"""Not ASCII, but Python folds them onto an ASCII letter."""
-
 _CONTROLS = MappingProxyType({"f": 12, "n": 10, "r": 13, "t": 9, "v": 11})
-_DIGIT = ((0x30, 0x39),)
-_WORD = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
-_BLANK = tuple((ord(character), ord(character)) for character in sorted(SPACE))
-_LINE_ENDS = ((0xA, 0xA), (0xD, 0xD), (0x2028, 0x2029))
-
-Ranges = tuple[tuple[int, int], ...]
-"""First and last code point of each run, ascending."""
-
 _QUANTIFIER = re.compile(r"\{([0-9]+)(,?)([0-9]*)\}")
 _GROUP_NAME = re.compile(r"<([^<>\\(){}\[\]*+?|\s]+)>")
 
@@ -136,7 +127,7 @@ class _Reader:
     def atom(self) -> str:
         character = self.next()
         if character == ".":
-            return _set(_LINE_ENDS, negated=True)
+            return written_set(LINE_ENDS, negated=True)
         if character == "[":
             return self.character_class()
         if character == "\\":
@@ -190,9 +181,9 @@ class _Reader:
 
     def escape(self) -> str:
         character = self.peek()
-        if character in _SETS and character:
+        if character in SETS and character:
             self.at += 1
-            return _set(_SETS[character], negated=character.isupper())
+            return written_set(SETS[character], negated=character.isupper())
         if character and character in "123456789":
             return self.reference(self.digits())
         if character == "k":
@@ -251,8 +242,8 @@ class _Reader:
 
     def hexadecimal(self, form: str) -> int:
         found = re.compile(form).match(self.pattern, self.at - 1)
-        code = int(found[1], 16) if found else _LAST + 1
-        if not found or code > _LAST:
+        code = int(found[1], 16) if found else LAST + 1
+        if not found or code > LAST:
             letter = self.pattern[self.at - 1]
             raise BadPattern(
                 rf"'\{letter}' needs a character's number in hexadecimal",
@@ -271,7 +262,7 @@ class _Reader:
                 ranges += _range(first, self.class_atom())
             else:
                 ranges += first
-        return _set(tuple(ranges), negated=negated)
+        return written_set(tuple(ranges), negated=negated)
 
     def class_atom(self) -> Ranges:
         character = self.next()
@@ -279,22 +270,13 @@ class _Reader:
             raise BadPattern("a '[' is never closed", r"write '\[' for the character itself")
         if character != "\\":
             code = ord(_no_surrogate(character))
-        elif self.peek() and self.peek() in _SETS:
-            return self.ranges_of(self.next())
+        elif self.peek() and self.peek() in SETS:
+            return ranges_of(self.next(), ignore_case=self.ignore_case)
         elif self.take("b"):
             code = 8
         else:
             code = self.escaped_character()
         return ((code, code),)
-
-    def ranges_of(self, letter: str) -> Ranges:
-        """Return the characters of a set, which is called ``w`` or, turned round, ``W``."""
-        ranges = _SETS[letter.lower()]
-        if letter.islower():
-            return ranges
-        if self.ignore_case and letter == "W":
-            ranges = tuple(sorted((*ranges, *((code, code) for code in _WORD_FOLDS))))
-        return _complement(ranges)
 
     def peek(self) -> str:
         return self.pattern[self.at : self.at + 1]
@@ -313,9 +295,6 @@ class _Reader:
 _ANCHORS: Mapping[str, str] = MappingProxyType(
     # Python's \B does not match the empty text before 3.14, JavaScript's does.
     {"^": "^", "$": r"\Z", r"\b": r"(?a:\b)", r"\B": r"(?!(?a:\b))"}
-)
-_SETS: Mapping[str, Ranges] = MappingProxyType(
-    {"d": _DIGIT, "w": _WORD, "s": _BLANK, "D": _DIGIT, "W": _WORD, "S": _BLANK}
 )
 
 
@@ -372,31 +351,6 @@ def _range(first: Ranges, last: Ranges) -> list[tuple[int, int]]:
     if first[0][0] > last[0][0]:
         raise BadPattern(f"the range {chr(first[0][0])}-{chr(last[0][0])} is out of order")
     return [(first[0][0], last[0][0])]
-
-
-def _complement(ranges: Ranges) -> Ranges:
-    gaps: list[tuple[int, int]] = []
-    start = 0
-    for first, last in ranges:
-        if first > start:
-            gaps.append((start, first - 1))
-        start = last + 1
-    return (*gaps, (start, _LAST))
-
-
-def _set(ranges: Ranges, *, negated: bool = False) -> str:
-    """Write *ranges* as a set of Python's; ``[]`` matches nothing, ``[^]`` anything. Pure."""
-    # Not as "(?a:\\W)": a scoped flag at the start misleads Python 3.11's search for a prefix.
-    if not ranges:
-        return _set(((0, _LAST),), negated=not negated)
-    inner = "".join(
-        _code(first) if first == last else f"{_code(first)}-{_code(last)}" for first, last in ranges
-    )
-    return f"[{'^' if negated else ''}{inner}]"
-
-
-def _code(code: int) -> str:
-    return f"\\U{code:08x}" if code > 0xFFFF else f"\\u{code:04x}"
 
 
 def _no_surrogate(character: str) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from finetune_fsm.scenarios.dialect import LIMIT, SPACE, BadPattern, is_literal, translate
+from finetune_fsm.scenarios.character_sets import SPACE
+from finetune_fsm.scenarios.dialect import LIMIT, BadPattern, is_literal, translate
 
 ESCAPES = r"\d \D \w \W \s \S \b \B \1 \2 \k<n> \/ \n \x41 \u0061 \u{1F600} \cA \0 \A \p{L} \ud800"
 OPENINGS = "(?: (?= (?! (?<= (?<! (?<n> (?<m$> (?P<x> (?i) (?> {2} {1,} {,2} {0,3} *? ++"
