@@ -11,11 +11,12 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from finetune_fsm.cli.console import Screen
     from finetune_fsm.cli.signals import Job
     from finetune_fsm.llm.base import Stop
+    from finetune_fsm.llm.weights import Source, Weights
 
 STEP = 10
 """Percent between two lines where nobody watches a bar."""
@@ -31,21 +32,33 @@ def pull(console: Console) -> ExitCode:
     """
     from finetune_fsm.cli.logs import start_logging
     from finetune_fsm.cli.signals import supervised
-    from finetune_fsm.llm import weights
+    from finetune_fsm.llm.weights import QWEN
 
-    def work(job: Job) -> ExitCode:
-        start_logging(console)
-        name = weights.QWEN.name
-        console.tell(f"{name}: {weights.QWEN.size / 1e6:,.0f} MB to {weights.folder()}")
-        path = weights.pull(progress=_meter(console, name, job.stop))
-        if console.json:
-            facts = {"path": path, "bytes": weights.QWEN.size, "sha256": weights.QWEN.sha256}
-            console.document(facts)
-        else:
-            console.result(str(path))
-        return ExitCode.OK
+    start_logging(console)
+    return supervised(lambda job: fetched(console, job, QWEN))
 
-    return supervised(work)
+
+def fetched(
+    console: Console, job: Job, weights: Weights, sources: Sequence[Source] | None = None
+) -> ExitCode:
+    """Fetch *weights* from *sources*, the usual ones by default, and say where they are.
+
+    Raises:
+        StorageError: they cannot be written.
+        LLMError: no source has them.
+        Cancelled: a stop was asked for.
+    """
+    from finetune_fsm.llm.weights import folder
+    from finetune_fsm.llm.weights import pull as fetch
+
+    console.tell(f"{weights.name}: {weights.size / 1e6:,.0f} MB to {folder()}")
+    show = _meter(console, weights.name, job.stop)
+    path = fetch(progress=show, weights=weights, sources=sources)
+    if console.json:
+        console.document({"path": path, "bytes": weights.size, "sha256": weights.sha256})
+    else:
+        console.result(str(path))
+    return ExitCode.OK
 
 
 def _meter(console: Console, name: str, stop: Stop) -> Callable[[int, int], None]:

@@ -272,7 +272,8 @@ def _modified(outcome: Modified) -> Iterator[Line]:
         yield from (_refusal(problem) for problem in outcome.problems)
     else:
         yield Line(f"  {one_line(outcome.draft.why, limit=REASON_LIMIT)}")
-        yield from (Line(f"  - {one_line(in_words((edit,)), limit=REASON_LIMIT)}") for edit in outcome.draft.edits)
+        for edit in outcome.draft.edits:
+            yield Line(f"  - {one_line(in_words((edit,)), limit=REASON_LIMIT)}")
 
 
 def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from commandline import Agentmech
@@ -10,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.cli.console import Console
-from finetune_fsm.cli.pull import _meter
-from finetune_fsm.errors import Cancelled
+from finetune_fsm.cli.pull import _meter, fetched
+from finetune_fsm.cli.signals import Job
+from finetune_fsm.errors import Cancelled, ExitCode
 from finetune_fsm.llm.base import Stop
-from finetune_fsm.llm.weights import FOLDER_VARIABLE, QWEN
+from finetune_fsm.llm.weights import FOLDER_VARIABLE, QWEN, Weights
 
 
 def test_the_models_are_the_result_and_their_home_is_not(
@@ -53,6 +58,36 @@ def test_a_pull_that_cannot_write_says_where(
     assert done.code == 3
     assert "cannot write" in done.err
     assert str(tmp_path / "file") in done.err
+
+
+class Shelf:
+    """A source that has everything."""
+
+    name = "a shelf"
+
+    def fill(self, file: BinaryIO, weights: Weights, progress: Callable[[int, int], None]) -> None:
+        file.write(b"x" * weights.size)
+        progress(weights.size, weights.size)
+
+
+@pytest.mark.parametrize("json_wanted", [False, True])
+def test_what_was_pulled_is_named_for_people_and_programs(
+    json_wanted: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    small = Weights("small.gguf", 5, hashlib.sha256(b"xxxxx").hexdigest())
+    assert fetched(Console(json=json_wanted), Job(), small, (Shelf(),)) is ExitCode.OK
+    out, err = capsys.readouterr()
+    path = str(tmp_path / "small.gguf")
+    assert Path(path).read_bytes() == b"xxxxx"
+    assert "100 %" in err
+    if json_wanted:
+        assert json.loads(out) == {"path": path, "bytes": 5, "sha256": small.sha256}
+    else:
+        assert out == f"{path}\n"
 
 
 @given(st.lists(st.integers(0, QWEN.size), max_size=40).map(sorted))

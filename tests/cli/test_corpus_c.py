@@ -49,7 +49,7 @@ BAD: Sequence[tuple[str, tuple[str, ...], str]] = (
     ("07 output", ("finetune", "greeter.yaml", *SCRIPT, "-o", "greeter.yaml"), "itself"),
     ("07 output", ("finetune", "greeter.yaml", *SCRIPT, "-o", "/dev/full"), "regular file"),
     ("07 output", ("finetune", "greeter.yaml", *SCRIPT, "-o", "greeter.yaml/x"), "cannot write"),
-    ("07 output", ("finetune", "greeter.yaml", "-u", "127.0.0.1:9", "-o", "folder"), "folder"),
+    ("07 output, and no model", ("finetune", "greeter.yaml", "-o", "folder"), "folder"),
     ("08 twice", ("finetune", "greeter.yaml", *SCRIPT, "-i", "1", "-i", "2"), "given 2 times"),
     ("08 twice", ("run", "greeter.yaml", *SCRIPT, "--llm", "script:x"), "given 2 times"),
     ("09 a dash", ("validate", "-x.yaml"), "-x"),
