@@ -139,6 +139,8 @@ def events(lines: Iterable[bytes], who: str) -> Iterator[Mapping[str, object] | 
         if colon and name in (b"", b"event", b"id", b"retry"):
             continue
         if not colon or name not in (b"data", b"error"):
+            if b"data".startswith(name) and not line.endswith(b"\n"):
+                raise broken_off(who)
             raise unexpected(line.decode("utf-8", "replace"), who)
         if data == b"[DONE]":
             yield None
