@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -189,34 +190,39 @@ def test_generated_tests_are_announced_before_and_after(folder: Path) -> None:
     assert not any("generating" in line for line in again)
 
 
-def test_a_draft_that_is_refused_and_one_that_is_rolled_back_are_told(folder: Path) -> None:
-    lines = session(
-        folder,
-        ScriptedLLM(
-            [
-                Reply("I think so!", purpose=Purpose.STATE),
-                Reply(
-                    json.dumps({"analysis": "Bad.", "suggestions": []}), purpose=Purpose.ANALYSIS
-                ),
-                Reply("no JSON at all", purpose=Purpose.PROPOSAL, once=True),
-                Reply("still no JSON", purpose=Purpose.PROPOSAL, once=True),
-                Reply(json.dumps({"problem": "x", "new_prompt": BETTER}), purpose=Purpose.PROPOSAL),
-            ]
+def test_a_draft_that_is_refused_and_one_that_is_rolled_back_are_told() -> None:
+    attempt, problem = Attempt(Strategy.REWRITE, 0), Problem("c", "no JSON", "send JSON")
+    run = Run(Settings(Path("w.yaml"), Path("o.yaml")), "name: W", attempt=attempt)
+    analysis, modifying = LoopState.ANALYZING, LoopState.MODIFYING
+    told = [
+        Entered(modifying, run),
+        Leaving(modifying, Modified(attempt, None, (problem,)), LoopState.CHECKING, run),
+        Leaving(LoopState.CHECKING, Checked((problem,)), modifying, run),
+        Entered(modifying, replace(run, problems=(problem,))),
+        Leaving(LoopState.CHECKING, Checked((problem,)), analysis, run),
+        Leaving(analysis, Analyzed(Analysis("x"), fresh=False), modifying, run),
+        Leaving(modifying, Modified(), LoopState.CHECKING, run),
+        Leaving(
+            LoopState.TESTING,
+            Tested(
+                SuiteReport(()), accepted=False, reason="it breaks 'x'", comparison=Comparison()
+            ),
+            analysis,
+            run,
         ),
-        max_iterations=2,
-    )
-    in_order(
-        lines,
-        "  Not usable: ",
+    ]
+    lines = [line.text for moment in told for line in lines_of(moment) if line.text]
+    assert lines == [
+        "Applying improvements to workflow...",
+        "  Not usable: no JSON — send JSON",
         "  Asking again, with what is wrong with the draft",
+        "  Not usable: no JSON — send JSON",
         "❌ Modifications refused: the workflow stays as it was",
         "Going on from the workflow of iteration 1 with the next idea",
-        "✅ Modifications applied",
-        "  Rolled back to iteration 1: no verdict changes",
-        "  Final test status: FAILED",
-        "  Scenarios passed: 0/2 → 0/2",
-        "  Ended because: the maximum of iterations is reached",
-    )
+        "  Nothing is left to try",
+        "  All tests passed (0/0)",
+        "  Rolled back to iteration 1: it breaks 'x'",
+    ]
 
 
 def test_a_failing_rollout_is_told_with_its_state(folder: Path) -> None:

@@ -268,9 +268,7 @@ def _ideas(analysis: Analysis) -> Sequence[str]:
 def _modified(outcome: Modified) -> Iterator[Line]:
     if outcome.attempt is None:
         yield Line("  Nothing is left to try")
-    elif outcome.draft is None:
-        yield from (_refusal(problem) for problem in outcome.problems)
-    else:
+    elif outcome.draft is not None:  # why there is none, CHECKING tells
         yield Line(f"  {one_line(outcome.draft.why, limit=REASON_LIMIT)}")
         for edit in outcome.draft.edits:
             yield Line(f"  - {one_line(in_words((edit,)), limit=REASON_LIMIT)}")
