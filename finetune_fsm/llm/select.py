@@ -30,6 +30,7 @@ def choose(
     url: str | None = None,
     spec: str | None = None,
     environ: Mapping[str, str] | None = None,
+    usual: str = DEFAULT_HOST,
 ) -> Chosen:
     """Return the model that the arguments name, or the one that is there.
 
@@ -40,6 +41,7 @@ def choose(
         url: Of an Ollama server, as ``-u`` gives it.
         spec: ``PROVIDER`` or ``PROVIDER:REST``, as ``--llm`` gives it.
         environ: Where ``OLLAMA_HOST`` is looked up.
+        usual: Where Ollama is looked for when nothing was named.
 
     Raises:
         UsageError: both are given, or one makes no sense.
@@ -52,7 +54,7 @@ def choose(
     if spec is not None:
         return _named(spec)
     named = url if url is not None else (environ or {}).get("OLLAMA_HOST", "").strip()
-    return Chosen(_ollama(named)) if named or url is not None else _present()
+    return Chosen(_ollama(named)) if named or url is not None else _present(usual)
 
 
 def _named(spec: str) -> Chosen:
@@ -92,23 +94,23 @@ def _embedded(name: str) -> LLM:
         raise LLMError(
             LLMErrorKind.MISSING_MODEL,
             f"there are no weights called '{name or QWEN.name}' here",
-            hint="fetch them with: agentmech pull",
+            hint="name a GGUF file, --llm llamacpp:FILE, or fetch the usual one: agentmech pull",
         )
     return LlamaCppLLM(path)
 
 
-def _present() -> Chosen:
-    if answers(DEFAULT_HOST):
-        return Chosen(_ollama(DEFAULT_HOST))
+def _present(usual: str) -> Chosen:
+    if answers(usual):
+        return Chosen(_ollama(usual))
     from finetune_fsm.llm.llamacpp import installed
 
     path = find()
     if installed() and path is not None:
-        note = f"no Ollama at {DEFAULT_HOST}: {EMBEDDED_NOTE}, with {path.name}"
+        note = f"no Ollama at {usual}: {EMBEDDED_NOTE}, with {path.name}"
         return Chosen(_embedded(str(path)), (note,))
     raise LLMError(
         LLMErrorKind.UNREACHABLE,
-        f"no model: Ollama does not answer at {DEFAULT_HOST}, and there is no embedded one",
+        f"no model: Ollama does not answer at {usual}, and there is no embedded one",
         hint="start Ollama with 'ollama serve', or run "
         "pip install 'finetune-fsm[embedded]' and then 'agentmech pull'",
     )

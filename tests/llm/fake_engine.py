@@ -22,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
         word, _, rest = body["messages"][-1]["content"].partition(" ")
         if word == "die":
             print("out of memory", file=sys.stderr, flush=True)  # noqa: T201  # its last words
-            os.kill(os.getpid(), signal.SIGABRT)
+            abort()
         if word == "long":
             return self.refuse(400, "request exceeds the available context size")
         self.send_response(200)
@@ -60,6 +60,11 @@ class Server(ThreadingMixIn, UnixStreamServer):
     request_queue_size = 16
 
 
+def abort() -> None:
+    os.kill(os.getpid(), signal.SIGABRT)
+    time.sleep(60)  # another thread may take the signal, a moment later
+
+
 def end_with_parent() -> None:
     sys.stdin.read()
     os._exit(0)
@@ -74,7 +79,7 @@ def main() -> None:
         sys.exit(1)
     if start == "crash":
         print("GGML_ASSERT \x1b[31mfailed", file=sys.stderr, flush=True)  # noqa: T201
-        os.kill(os.getpid(), signal.SIGABRT)
+        abort()
     if start == "babble":
         print("hello?", flush=True)  # noqa: T201
         sys.exit(0)

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from llm import completions, conformance
+from llm.conformance import Factory, Model
 
 from finetune_fsm.errors import Cancelled, LLMError, LLMErrorKind
-from finetune_fsm.llm.base import Message, Request, Stop
+from finetune_fsm.llm.base import LLM, Message, Request, Stop
 from finetune_fsm.llm.deadlines import Timeouts
 from finetune_fsm.llm.engine import Engine, Settings
 from finetune_fsm.llm.llamacpp import RESTARTS, LlamaCppLLM
@@ -42,6 +45,27 @@ def engine(path: Path, **settings: object) -> Iterator[LlamaCppLLM]:
         yield llm
     finally:
         llm.close()
+
+
+RELAY = "import sys; sys.stdin.readline(); print(sys.argv[1], flush=True); sys.stdin.read()"
+"""A child that serves nothing itself and names another address, as on systems without sockets."""
+
+
+@contextmanager
+def relayed(model: Model) -> Iterator[LLM]:
+    with completions.server(completions.by(model)) as server, TemporaryDirectory() as folder:
+        answer = json.dumps({"address": server.url})
+        command = (sys.executable, "-S", "-E", "-c", RELAY, answer)
+        llm = LlamaCppLLM(weights(Path(folder)), command=command, sleep=lambda _: None)
+        yield llm
+        llm.close()
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS, ids=lambda check: check.__name__)
+def test_the_embedded_engine_keeps_the_promises_of_a_model(
+    check: Callable[[Factory], None],
+) -> None:
+    check(relayed)
 
 
 def gone(pid: int) -> bool:
@@ -248,7 +272,7 @@ def test_a_prompt_that_is_too_long_is_no_death(tmp_path: Path) -> None:
 
 PARENT = """
 import sys, time, os
-from finetune_fsm.llm.base import Message, Request
+from finetune_fsm.llm.base import LLM, Message, Request
 from finetune_fsm.llm.llamacpp import LlamaCppLLM
 llm = LlamaCppLLM(sys.argv[1], command=sys.argv[3:])
 print(llm.complete(Request("", (Message("user", "pid"),))).text, flush=True)
