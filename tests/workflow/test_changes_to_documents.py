@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import documents, edits, hostile_data, item_at
+from strategies import documents, edits, hostile_data, item_at, paths_in, scalars
 
 from finetune_fsm.errors import Path
 from finetune_fsm.workflow.edits import Edit, EditError, EditOp, edited
@@ -30,11 +30,18 @@ def test_an_edit_leaves_the_original_alone_and_sets_its_place(data: st.DataObjec
         assert len(rest) == len(owner) - 1
 
 
-@given(documents(), st.lists(st.tuples(st.sampled_from(EditOp), st.lists(st.one_of(st.text(max_size=3), st.integers(-1, 3), st.sampled_from(["states", "ask", "prompt", "__class__"])), max_size=4)), max_size=3), hostile_data())  # fmt: skip  # noqa: E501
-def test_any_edit_is_made_or_refused(
-    document: dict[str, Any], drawn: list[tuple[EditOp, list[str | int]]], value: Any
-) -> None:
-    wanted = [Edit(op, tuple(path), value) for op, path in drawn]
+STEPS = st.sampled_from(["states", "ask", "0", "__class__", "", -1, 0, 1, 9, True])
+
+
+@given(st.data())
+def test_any_edit_is_made_or_refused(data: st.DataObject) -> None:
+    document = data.draw(documents())
+    wanted = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(paths_in(document)))
+        path = (*path, *data.draw(st.lists(STEPS, max_size=2)))
+        op = data.draw(st.sampled_from(EditOp))
+        wanted.append(Edit(op, path, data.draw(scalars() | hostile_data())))
     refused = None
     try:
         edited(document, wanted)

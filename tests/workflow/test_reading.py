@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from strategies import hostile_data, layouts, plain_data, texts
+from strategies import TRICKY, hostile_data, layouts, plain_data, texts
 
 from finetune_fsm.codec import canonical
 from finetune_fsm.errors import InvalidDocument, Problem
@@ -26,6 +27,25 @@ from finetune_fsm.workflow.text import (
     read_file,
 )
 
+DAMAGE = (
+    "",
+    "x",
+    " ",
+    "\n",
+    "\t",
+    "[",
+    "}",
+    "*x ",
+    "&x ",
+    "!x ",
+    "? ",
+    "- ",
+    "|\n",
+    "'",
+    '"',
+    ": ",
+)
+
 
 def complaints(given_: str | bytes) -> tuple[Problem, ...]:
     """What the reader has against a text; any other exception fails the test."""
@@ -38,7 +58,7 @@ def complaints(given_: str | bytes) -> tuple[Problem, ...]:
 
 
 @given(plain_data())
-@example({"a": "text\n\n", "b": "x"})
+@example({"all": list(TRICKY), **{text: {"inside": text} for text in TRICKY}})
 @example({"k" * 600: "long key"})
 def test_what_is_dumped_reads_back_equal(document: Any) -> None:
     assert canonical(parse(dump(document)).document) == canonical(document)
@@ -79,9 +99,12 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 def test_a_damaged_file_is_read_or_refused(data: st.DataObject) -> None:
     text = data.draw(layouts())
     for _ in range(data.draw(st.integers(1, 3))):
-        start = data.draw(st.integers(0, len(text)))
-        end = min(len(text), start + data.draw(st.integers(0, 8)))
-        text = text[:start] + data.draw(st.text("[]{}:&*!|\n \tx-\"'", max_size=4)) + text[end:]
+        values = [match.end() for match in re.finditer("[:-] ", text)]
+        start = data.draw(st.sampled_from(values) | st.integers(0, len(text)))
+        rest = text.find("\n", start)  # of the line, or a few characters
+        few = min(len(text), start + data.draw(st.integers(0, 8)))
+        end = rest if rest >= 0 and data.draw(st.booleans()) else few
+        text = text[:start] + data.draw(st.sampled_from(DAMAGE)) + text[end:]
     assert all(problem.line >= 1 and problem.message for problem in complaints(text))
 
 
