@@ -13,7 +13,9 @@ def set_prompt(state: State, text: str, why: str = "") -> tuple[Edit, ...]:
     """Return the edits that give *state* the prompt *text*. Pure.
 
     A prompt that came from a file moves into the workflow: the user's file is not ours to change.
+    A line end after the old prompt stays, so that a block in the file keeps its form.
     """
+    text = text.rstrip() + ("\n" if (state.prompt or "").endswith("\n") else "")
     edit = Edit(EditOp.SET, (*state.origin, "prompt"), text, why)
     if state.prompt_file is None:
         return (edit,)

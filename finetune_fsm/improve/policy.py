@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from finetune_fsm.codec import digest
 from finetune_fsm.errors import Path, Problem
 from finetune_fsm.scenarios.model import AssertionType, Suite
+from finetune_fsm.workflow.graph import available
 from finetune_fsm.workflow.model import BUILT_IN_VARIABLES, END, PLACEHOLDER, Workflow
 
 OPEN_FIELDS = frozenset({"prompt", "next", "on_error", "save_as", "default_value", "next_options"})
@@ -54,6 +55,7 @@ def violations(original: Workflow, draft: Workflow, suite: Suite) -> tuple[Probl
         *_copied_words(original, changed, suite),
         *_overgrown(changed),
         *_lost_placeholders(original, changed),
+        *_unset_placeholders(original, draft),
     )
 
 
@@ -236,3 +238,14 @@ def _lost_placeholders(original: Workflow, changed: Sequence[Change]) -> Iterato
                 where = ".".join(str(step) for step in change.path[1:])
                 message = f"{where} loses the placeholder {{{{{name}}}}}"
                 yield Problem("lost_placeholder", message, f"keep {{{{{name}}}}}", change.path)
+
+
+def _unset_placeholders(original: Workflow, draft: Workflow) -> Iterator[Problem]:
+    """Placeholders that the draft brings in, where nothing can have set them."""
+    for state in draft.states.values():
+        old = original.states.get(state.name)
+        new = state.reads - (old.reads if old else frozenset())
+        for name in sorted(new - available(draft, state.name) - BUILT_IN_VARIABLES):
+            message = f"'{state.name}' would read {{{{{name}}}}}, which nothing has set before it"
+            hint = "use only placeholders that are set before"
+            yield Problem("unset_placeholder", message, hint, state.origin)

@@ -105,7 +105,7 @@ def _question(brief: Brief, strategy: Strategy) -> str:
         "purpose": wording.purpose(workflow),
         "state": state.name,
         "prompt": state.prompt or "",
-        "placeholders": wording.placeholders(workflow),
+        "placeholders": wording.placeholders(workflow, state),
         "requirements": wording.requirements(brief.report, suspect.scenarios, suspect.change),
     }
     if strategy is Strategy.ROUTES:

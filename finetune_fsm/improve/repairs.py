@@ -5,6 +5,7 @@ Each rule is a generator over what a `Scene` shows. None reads an expected text 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ from finetune_fsm.workflow.model import (
 )
 
 ANSWER_ONLY = "Reply with the answer only: no explanation, no other words, no punctuation."
+CHOICES = 2
+"""Distinct answers that make a list."""
+
 LOWER_CASE = "Write the answer in lower case."
 
 
@@ -177,12 +181,50 @@ def wordy_answer(scene: Scene) -> Iterator[Repair]:
             yield _repair("wordy_answer", why, *set_prompt(state, text), result.scenario.name)
 
 
+def unsaid_choices(scene: Scene) -> Iterator[Repair]:
+    """The answers come from a fixed list that the workflow tells elsewhere, but not in the prompt.
+
+    The words are the workflow's own: a list that only the tests know is never written into it.
+    """
+    for state in scene.workflow.states.values():
+        if state.kind is not StateKind.PROMPT or not state.prompt or not state.save_as:
+            continue
+        listed = _choices(scene, state)
+        failing = (
+            r.scenario.name for r, f in scene.failures() if f.assertion.target == state.save_as
+        )
+        if listed and not all(_place(word, state.prompt) >= 0 for word in listed):
+            why = f"'{state.name}' does not say which answers there are"
+            sentence = f"Answer with exactly one of these: {', '.join(listed)}."
+            text = f"{state.prompt.rstrip()}\n\n{sentence} {ANSWER_ONLY}"
+            yield _repair("unsaid_choices", why, *set_prompt(state, text), *failing)
+
+
+def _choices(scene: Scene, state: State) -> list[str]:
+    """The answers that tests want of a failing *state*, in the order the workflow tells them.
+
+    Empty when there is no list of them, or when the workflow does not tell them all.
+    """
+    failed = any(failure.assertion.target == state.save_as for _, failure in scene.failures())
+    wanted = {
+        check.value.strip()
+        for result in scene.report.results
+        for check in result.scenario.assertions
+        if check.type is AssertionType.EQUALS and check.target == state.save_as
+    }
+    text = scene.workflow.text
+    if not failed or len(wanted) < CHOICES or any(_place(word, text) < 0 for word in wanted):
+        return []
+    return sorted(wanted, key=lambda word: _place(word, text))
+
+
 RULES: tuple[Callable[[Scene], Iterator[Repair]], ...] = (
     misspelt_placeholder,
     missing_save,
     ignored_input,
     unreached_state,
     swapped_options,
+    unsaid_choices,
     wordy_answer,
 )
 
@@ -235,6 +277,12 @@ def _writer(workflow: Workflow, rollout: Rollout, target: str) -> State | None:
 def _repair(code: str, why: str, *parts: Edit | str) -> Repair:
     edits = tuple(part for part in parts if isinstance(part, Edit))
     return Repair(code, edits, why, tuple(part for part in parts if isinstance(part, str)))
+
+
+def _place(word: str, text: str) -> int:
+    """Where *word* stands in *text* as a word of its own, or -1."""
+    found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+    return found.start() if found else -1
 
 
 def _title(name: str) -> str:

@@ -13,7 +13,8 @@ from importlib.resources import files
 from finetune_fsm.execution.interpolation import fill
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport
 from finetune_fsm.sinks import clean, one_line
-from finetune_fsm.workflow.model import BUILT_IN_VARIABLES, Workflow
+from finetune_fsm.workflow.graph import available
+from finetune_fsm.workflow.model import State, Workflow
 
 WORKFLOW_LIMIT = 6_000
 """Characters of a workflow's text that a prompt shows; the rest is left out and said so."""
@@ -43,9 +44,9 @@ def shown(workflow: Workflow) -> str:
     return clean(workflow.text.strip(), limit=WORKFLOW_LIMIT)
 
 
-def placeholders(workflow: Workflow) -> str:
-    """All variables that a prompt may read, in double braces. Pure."""
-    names = sorted((workflow.saved_variables | set(workflow.variables)) - BUILT_IN_VARIABLES)
+def placeholders(workflow: Workflow, state: State) -> str:
+    """The variables that the prompt of *state* may read, in double braces. Pure."""
+    names = sorted(available(workflow, state.name))
     return ", ".join(f"{{{{{name}}}}}" for name in names) or "none"
 
 

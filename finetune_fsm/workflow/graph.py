@@ -20,6 +20,21 @@ def predecessors(workflow: Workflow, name: str) -> Iterator[str]:
     return (s.name for s in workflow.states.values() if name in s.targets)
 
 
+def available(workflow: Workflow, name: str) -> frozenset[str]:
+    """Return the variables that may be set when the state *name* begins. Pure.
+
+    Those of the workflow, and those that a state saves from which a way leads to *name*; a state
+    on a circle may read what it saved itself.
+    """
+    sources: dict[str, list[str]] = {}
+    for state in workflow.states.values():
+        for target in successors(workflow, state):
+            sources.setdefault(target, []).append(state.name)
+    before = _closure(sources.get(name, ()), lambda found: sources.get(found, ()))
+    saved = (state.save_as for state in workflow.states.values() if state.name in before)
+    return frozenset(variable for variable in saved if variable) | set(workflow.variables)
+
+
 def unreachable(workflow: Workflow) -> Iterator[str]:
     """Yield the states that no run from the start can visit, in document order. Pure."""
     states = workflow.states

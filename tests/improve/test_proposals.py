@@ -104,7 +104,7 @@ def test_a_rewrite_asks_about_one_prompt_in_words_and_shows_no_wrong_answer() ->
         "\n"
         "What the workflow is for: Desk: Sends a message to sales or support.\n"
         "The step: sort\n"
-        "Placeholders that the prompt may use: {{kind}}, {{message}}, {{out}}\n"
+        "Placeholders that the prompt may use: {{message}}\n"
         "\n"
         "The present prompt:\n"
         "<<<\n"
