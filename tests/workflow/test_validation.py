@@ -182,3 +182,31 @@ def test_what_a_run_will_look_for_is_missed_early(tmp_path: Path) -> None:
     ) | {"rag": {"k": {"directory": "no-docs"}}, "variables": {"who": "x"}}
     found = [p.path for p in problems_of(document, folder=tmp_path) if p.code == "missing_file"]
     assert found == [("states", "a", "files", 1), ("rag", "k", "directory")]
+
+
+RICH = {
+    "name": "x", "description": "d", "default_model": "m", "start_state": "a", "on_error": "b",
+    "variables": {"v": "t", "w": {"value": 1}, "f": {"file": "gone"}},
+    "mcp_servers": {"c": {"command": "x", "args": ["y"], "env": {"k": "v"}},
+                    "n": {"type": "npx", "package": "p"},
+                    "t": {"type": "custom-tools", "tools_directory": "d"}},
+    "rag": {"k": {"directory": "d", "top_k": 1}},
+    "states": {
+        "a": {"type": "prompt", "prompt": "p", "save_as": "s", "use_rag": "k", "files": ["f"],
+              "mcp_servers": ["c"], "options": {"num_predict": -1}, "on_error": "a",
+              "next_options": [{"state": "b", "description": "d"},
+                               {"state": "c", "description": "d"}]},
+        "b": {"type": "input", "steps": [{"prompt_file": "gone"}, {"prompt": "q"}], "next": "c"},
+        "c": {"type": "workflow_ref", "workflow_ref": "gone.yaml", "next": "d"},
+        "d": {"type": "transition", "next": "end"},
+        "e": {"type": "prompt", "prompt": "p", "rag": {"directory": "d"}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [None, True, 5, -0.5, "x", "", [], [None], {}, {"x": 1}])
+def test_anything_anywhere_is_a_problem_and_never_an_exception(value: Any) -> None:
+    for path in paths_in(RICH)[1:]:
+        document = deepcopy(RICH)
+        item_at(document, path[:-1])[path[-1]] = value
+        assert errors_in(problems_of(document, folder=Path("/nowhere")))
