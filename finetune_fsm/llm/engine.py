@@ -159,6 +159,7 @@ class Engine:
         said = {
             "path": str(settings.path),
             "host": self._host,
+            "folder": str(self._folder),
             "key": self.key,  # not an argument: anybody may list those
             "n_ctx": settings.n_ctx,
             "slots": settings.slots,

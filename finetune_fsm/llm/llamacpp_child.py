@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 
@@ -28,7 +29,8 @@ def main() -> None:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever native code prints must not look like the answer
     settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = settings.pop("folder")
+    threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
         server, address = start(**settings)
         said = {"address": address}
@@ -76,8 +78,9 @@ def start(
     return server, server.listening_address
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(folder: str) -> None:
     sys.stdin.read()
+    shutil.rmtree(folder, ignore_errors=True)  # the parent's, which it can no longer remove
     os._exit(0)  # not exit(): the engine's own clean-up may crash or wait for a running call
 
 

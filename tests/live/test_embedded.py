@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from llm.conformance import ask
@@ -76,6 +79,40 @@ def test_an_engine_that_is_killed_comes_back(embedded: LlamaCppLLM) -> None:
     embedded.complete(ask("Say hi.", options={"num_predict": 2}))
     os.kill(embedded._running[0].pid, signal.SIGKILL)
     assert embedded.complete(ask("Say hi.", options={"num_predict": 2})).text
+
+
+PARENT = """
+import sys
+from finetune_fsm.llm.base import Message, Request
+from finetune_fsm.llm.llamacpp import LlamaCppLLM
+llm = LlamaCppLLM(sys.argv[1])
+while True:
+    llm.complete(Request("", (Message("user", "Tell a long story."),)))
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.5, 6.0])  # while it loads, and while it computes
+def test_an_engine_whose_parent_is_killed_ends(weights: Path, seconds: float) -> None:
+    with TemporaryDirectory(dir="/tmp") as scratch:
+        environ = os.environ | {"TMPDIR": scratch}
+        parent = subprocess.Popen([sys.executable, "-c", PARENT, str(weights)], env=environ)
+        time.sleep(seconds)
+        children = processes("--ppid", str(parent.pid))
+        parent.kill()
+        parent.wait(5)
+        assert len(children) == 1
+        end = time.monotonic() + 10
+        while processes("-p", children[0]) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not processes("-p", children[0])
+        assert not list(Path(scratch).iterdir())
+
+
+def processes(*which: str) -> list[str]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", *which], capture_output=True, text=True, check=False
+    )
+    return listed.stdout.split()
 
 
 @pytest.mark.parametrize("size", [4, 3000, 100_000_000])

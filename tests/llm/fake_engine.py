@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -67,6 +68,7 @@ def abort() -> None:
 
 def end_with_parent() -> None:
     sys.stdin.read()
+    shutil.rmtree(SETTINGS["folder"])
     os._exit(0)
 
 

@@ -290,7 +290,16 @@ time.sleep(60)
 @pytest.mark.parametrize("end", ["exit", "raise", "_exit", "SIGKILL", "SIGTERM", "SIGINT"])
 def test_no_engine_is_left_behind_however_the_parent_ends(tmp_path: Path, end: str) -> None:
     command = [sys.executable, "-c", PARENT, str(weights(tmp_path)), end, *FAKE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+    with TemporaryDirectory(dir="/tmp") as scratch:  # a short path, so that it is really used
+        pid = run_until_the_end(command, os.environ | {"TMPDIR": scratch}, end)
+        assert gone(pid)
+        assert not list(Path(scratch).iterdir())
+
+
+def run_until_the_end(command: list[str], environ: dict[str, str], end: str) -> int:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ
+    ) as parent:
         try:
             pid = int(parent.stdout.readline())
             if end.startswith("SIG"):
@@ -298,7 +307,7 @@ def test_no_engine_is_left_behind_however_the_parent_ends(tmp_path: Path, end: s
             parent.wait(20)
         finally:
             parent.kill()
-    assert gone(pid)
+    return pid
 
 
 def test_an_engine_nobody_holds_any_more_ends(tmp_path: Path) -> None:
