@@ -27,7 +27,7 @@ FLOORS: tuple[frozenset[str], ...] = (
 
 ONLY_IN = {
     "transitions": {"loop/machine.py"},
-    "ollama": {"llm/ollama.py"},
+    "ollama": {"llm/ollama_session.py"},
     "jsonschema": {"schema.py"},
     "pypdf": {"execution/documents.py"},
     "docx": {"execution/documents.py"},

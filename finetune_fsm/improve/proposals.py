@@ -71,14 +71,19 @@ class Brief:
 def plan(analysis: Analysis) -> Iterator[Attempt]:
     """Yield what to try, in order: repairs first, they cost no call. Pure.
 
-    The greedy round goes through all suspects before the sampled ones ask again.
+    Suspects that failing scenarios point at come before those that only the analysis names; among
+    each, the greedy round goes through all before the sampled one asks again.
     """
     for index in range(len(analysis.repairs)):
         yield Attempt(Strategy.REPAIR, index)
-    for variant in range(VARIANTS):
-        for index, suspect in enumerate(analysis.suspects[:SUSPECTS]):
-            for strategy in _BY_FIELD.get(suspect.field, ()):
-                yield Attempt(strategy, index, variant)
+    suspects = list(enumerate(analysis.suspects))
+    blamed = [(index, suspect) for index, suspect in suspects if suspect.scenarios]
+    asked = [(index, suspect) for index, suspect in suspects if not suspect.scenarios]
+    for group in (blamed[:SUSPECTS], asked[:SUSPECTS]):
+        for variant in range(VARIANTS):
+            for index, suspect in group:
+                for strategy in _BY_FIELD.get(suspect.field, ()):
+                    yield Attempt(strategy, index, variant)
 
 
 def request(brief: Brief, attempt: Attempt, problems: tuple[Problem, ...] = ()) -> Request:
@@ -168,7 +173,7 @@ def _edits(
             text = text_field(data, "new_prompt", limit=PROMPT_LIMIT)
             if isinstance(text, Problem):
                 return text
-            return set_prompt(state, with_placeholders_of(old, text), why)
+            return set_prompt(state, with_placeholders_of(old, _unwrapped(text)), why)
         case Strategy.ADDITION:
             text = text_field(data, "addition", limit=PROMPT_LIMIT)
             if isinstance(text, Problem):
@@ -185,6 +190,12 @@ def _edits(
             raise ValueError("a repair asks no model")
         case _ as never:
             assert_never(never)
+
+
+def _unwrapped(text: str) -> str:
+    """Return *text* without the quotes in which the question showed the old prompt. Pure."""
+    quote = '"""'
+    return text.removeprefix(quote).removesuffix(quote).strip() or text
 
 
 def _descriptions(data: Mapping[str, object], state: State, why: str) -> tuple[Edit, ...] | Problem:

@@ -29,7 +29,9 @@ from finetune_fsm.workflow.model import (
     Workflow,
 )
 
-ANSWER_ONLY = "Reply with the answer only: no explanation, no other words, no punctuation."
+ANSWER_ONLY = "Reply with the answer alone."
+"""Short, because a small model takes the words of a long ban for answers."""
+
 CHOICES = 2
 """Distinct answers that make a list."""
 
@@ -195,8 +197,8 @@ def unsaid_choices(scene: Scene) -> Iterator[Repair]:
         )
         if listed and not all(_place(word, state.prompt) >= 0 for word in listed):
             why = f"'{state.name}' does not say which answers there are"
-            sentence = f"Answer with exactly one of these: {', '.join(listed)}."
-            text = f"{state.prompt.rstrip()}\n\n{sentence} {ANSWER_ONLY}"
+            sentence = f"Choose the one that fits best: {', '.join(listed)}. Reply with it alone."
+            text = f"{state.prompt.rstrip()}\n\n{sentence}"
             yield _repair("unsaid_choices", why, *set_prompt(state, text), *failing)
 
 

@@ -31,10 +31,7 @@ from finetune_fsm.sinks import one_line
 if TYPE_CHECKING:
     import httpx
 
-_START_HINT = (
-    "start it with 'ollama serve', or name another server with -u or OLLAMA_HOST; "
-    "'agentmech doctor' looks closer"
-)
+_START_HINT = "start it with 'ollama serve', or name another server with -u or OLLAMA_HOST"
 _QUICK = 30.0  # seconds for what needs no model
 
 

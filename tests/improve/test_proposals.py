@@ -100,26 +100,21 @@ SORT = brief("sort", "prompt")
 def test_a_rewrite_asks_about_one_prompt_in_words_and_shows_no_wrong_answer() -> None:
     asked = proposals.request(SORT, Attempt(Strategy.REWRITE, 0))
     assert asked.text == (
-        "You improve one prompt of a small workflow. A language model will carry the prompt out.\n"
+        "Task: Desk: Sends a message to sales or support.\n"
         "\n"
-        "What the workflow is for: Desk: Sends a message to sales or support.\n"
-        "The step: sort\n"
-        "Placeholders that the prompt may use: {{message}}\n"
-        "\n"
-        "The present prompt:\n"
-        "<<<\n"
+        "A prompt for a language model does this task badly:\n"
+        '"""\n'
         "What is this? {{message}}\n"
-        ">>>\n"
+        '"""\n'
         "\n"
-        "What it must achieve:\n"
+        "It should give these answers:\n"
         "- When ask = 'My chair broke': the answer must be exactly: problem; the run must reach "
         "the state 'support'; says sorry\n"
         "\n"
-        "Write a better prompt for this step. Say clearly what to do and what form the answer must "
-        "have. Keep every placeholder exactly as it is, in double braces. Write instructions that "
-        "hold for any input, and do not mention the example inputs.\n"
-        'Reply with JSON: first "problem", one sentence that says what the present prompt lacks; '
-        'then "new_prompt", the whole new prompt.'
+        "Rewrite the prompt as clear instructions to the model: the task, every rule of it, the "
+        "exact form of the answer. The rules must fit all inputs, so leave the examples out. Keep "
+        "{{message}}; the input is put there.\n"
+        'Reply with JSON: first "problem", what the prompt does not say; then "new_prompt".'
     )
     assert "WRONG ANSWER" not in asked.text
     assert "(?i)" not in asked.text
@@ -225,14 +220,16 @@ def test_a_repeated_question_tells_what_was_wrong() -> None:
     assert "prompt loses the placeholder {{message}} (keep {{message}})" in asked.text
 
 
-def test_the_plan_goes_from_free_to_warm_and_never_repeats() -> None:
-    suspects = tuple(Suspect(("states", s, "prompt"), "") for s in ("a", "b", "c", "d", "e"))
-    repair = a_repair()
-    attempts = list(plan(Analysis("", (), suspects, (repair, repair))))
+def test_the_plan_goes_from_free_to_warm_and_from_blamed_to_asked() -> None:
+    blamed = tuple(Suspect(("states", s, "prompt"), "", (), ("one",)) for s in "abcde")
+    asked = (Suspect(("states", "z", "prompt"), "", change="Be kind."),)
+    attempts = list(plan(Analysis("", (), asked + blamed, (a_repair(), a_repair()))))
     assert len(attempts) == len(set(attempts))
     assert [a.strategy for a in attempts[:2]] == [Strategy.REPAIR] * 2
-    assert [a.variant for a in attempts] == sorted(a.variant for a in attempts)
-    assert {a.index for a in attempts[2:]} == {0, 1, 2, 3}
+    first, last = attempts[2:-4], attempts[-4:]
+    assert [a.variant for a in first] == sorted(a.variant for a in first)
+    assert {a.index for a in first} == {1, 2, 3, 4}
+    assert {a.index for a in last} == {0}
     warm = proposals.request(SORT, Attempt(Strategy.REWRITE, 0, 1))
     assert warm.options["temperature"] == proposals.WARM
     assert warm.options["seed"] == 8

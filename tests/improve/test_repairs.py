@@ -89,11 +89,18 @@ CASES = {
         reached("right"),
         "{state: right, description: Right}",
     ),
+    "unsaid_choices": (
+        ASK + "  # rainy or sunny\n"
+        "  work: {type: prompt, prompt: 'Mood of {{word}}', save_as: out, next: end}\n",
+        rollout("ask", "work", out="It looks fine.", word="Lisbon"),
+        (equals("out", "sunny"), equals("out", "rainy")),
+        "Choose the one that fits best: rainy, sunny.",
+    ),
     "wordy_answer": (
         ASK + "  work: {type: prompt, prompt: 'Mood of {{word}}', save_as: out, next: end}\n",
         rollout("ask", "work", out="The mood is Sunny.", word="Lisbon"),
         equals("out", "sunny"),
-        "Reply with the answer only",
+        "Reply with the answer alone",
     ),
 }
 
@@ -102,7 +109,7 @@ CASES = {
 def test_a_flaw_has_a_repair_that_the_policy_allows(code: str) -> None:
     states, run, check, expected = CASES[code]
     broken = workflow(states)
-    judged, suite = report(run, check)
+    judged, suite = report(run, *(check if isinstance(check, tuple) else (check,)))
     found = [repair for repair in repairs(broken, judged) if repair.code == code]
     assert found
     text = splice(broken.text, found[0].edits).text
@@ -115,7 +122,7 @@ def test_a_flaw_has_a_repair_that_the_policy_allows(code: str) -> None:
 @pytest.mark.parametrize("code", CASES)
 def test_what_is_repaired_is_not_repaired_again(code: str) -> None:
     states, run, check, _ = CASES[code]
-    judged, _suite = report(run, check)
+    judged, _suite = report(run, *(check if isinstance(check, tuple) else (check,)))
     first: Repair = next(r for r in repairs(workflow(states), judged) if r.code == code)
     text = splice(HEAD + states, first.edits).text
     again = check_text(text, folder=Path()).workflow

@@ -83,6 +83,7 @@ def test_a_workflow_whose_tests_fail_is_repaired(folder: Path) -> None:
         "mood.finetune-iter1.yaml",
         "mood.finetune-iter2.yaml",
         "mood.finetune-iter3.yaml",
+        "mood.finetune-iter4.yaml",
         "mood.finetuned.yaml",
         "mood.test.yaml",
         "mood.yaml",
