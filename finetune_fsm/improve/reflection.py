@@ -95,9 +95,11 @@ def read(reply: str, workflow: Workflow) -> tuple[str, tuple[Suggestion, ...]] |
     found: list[Suggestion] = []
     for item in listed if isinstance(listed, list) else ():
         state = item.get("state") if isinstance(item, dict) else None
-        change = text_field(item, "change", limit=1_000) if state in names else ""
-        if isinstance(change, str) and change:
-            found.append(Suggestion(str(state), change))
+        if not isinstance(state, str) or state not in names:
+            continue
+        change = text_field(item, "change", limit=1_000)
+        if isinstance(change, str):
+            found.append(Suggestion(state, change))
     return summary, tuple(dict.fromkeys(found))[:SUGGESTIONS]
 
 

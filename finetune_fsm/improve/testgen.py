@@ -132,11 +132,13 @@ def _assertion(item: object, workflow: Workflow) -> Assertion | None:
         known = {*workflow.states, END}
         return Assertion(AssertionType.STATE_REACHED, value) if value in known else None
     target = item.get("target")
-    if item.get("type") not in ("contains", "equals") or target not in workflow.saved_variables:
+    if not isinstance(target, str) or target not in workflow.saved_variables:
+        return None
+    if item.get("type") not in ("contains", "equals"):
         return None
     exact = item["type"] == "equals"
     kind = AssertionType.EQUALS if exact else AssertionType.CONTAINS
-    return Assertion(kind, value, str(target), case_sensitive=exact)
+    return Assertion(kind, value, target, case_sensitive=exact)
 
 
 def fallback(workflow_file: str) -> Suite:

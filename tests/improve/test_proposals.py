@@ -315,3 +315,13 @@ def test_generated_tests_name_only_what_exists() -> None:
 def test_any_reply_is_scenarios_or_a_problem(reply: str) -> None:
     read = testgen.read(reply, workflow())
     assert isinstance(read, Problem) or all(s.assertions and s.name for s in read)
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, 7, ["sort"]])
+def test_names_of_any_type_are_read_as_data(odd: object) -> None:
+    suggestions = [{"state": odd, "change": "x"}]
+    read = reflection.read(json.dumps({"analysis": "a", "suggestions": suggestions}), workflow())
+    assert read == ("a", ())
+    check = {"type": odd, "target": odd, "value": "x"}
+    scenario = {"name": "n", "inputs": odd, "assertions": [check]}
+    assert isinstance(testgen.read(json.dumps({"scenarios": [scenario]}), workflow()), Problem)
