@@ -62,7 +62,7 @@ bench: $(READY)  ## Measure start-up
 	$(BIN)/python bench/startup.py
 
 docs: $(READY)  ## Draw the loop's table into the README
-	$(BIN)/python -m finetune_fsm graph --loop > build/loop.mmd
+	$(BIN)/python docs/draw_loop.py README.md
 
 clean:  ## Remove what the targets above made
 	rm -rf $(VENV) build dist demo .coverage* .mypy_cache .pytest_cache .ruff_cache
