@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
-CI_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install model demo test live lint format type wheel bench docs clean
@@ -30,10 +29,7 @@ demo: model  ## Improve an example whose tests fail, with a real model on this m
 	$(BIN)/agentmech test demo/ticket-triage.finetuned.yaml --llm llamacpp
 
 test: $(READY)  ## Run the tests, with coverage (under five minutes, no network, no model)
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest -m "not live" $(CI_ARGS)
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report --fail-under=90
+	$(BIN)/python -m pytest -m "not live" -n 2 --cov --cov-report=term --cov-fail-under=90
 
 live: model  ## Run the tests against a real model: embedded, and through Ollama's wire protocol
 	$(BIN)/python -m pytest -m live tests/live

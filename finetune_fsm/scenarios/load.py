@@ -41,7 +41,7 @@ class CheckedSuite:
     problems: tuple[Problem, ...]
 
 
-def load_suite(path: Path, *, workflow: Workflow | None = None) -> Suite:
+def load_suite(path: str | os.PathLike[str], *, workflow: Workflow | None = None) -> Suite:
     """Return the suite in the file at *path*.
 
     Args:
@@ -51,7 +51,7 @@ def load_suite(path: Path, *, workflow: Workflow | None = None) -> Suite:
     Raises:
         InvalidDocument: the file or its workflow is wrong; all problems, warnings too.
     """
-    checked = check_suite(path, workflow=workflow)
+    checked = check_suite(Path(path), workflow=workflow)
     if checked.suite is None:
         raise InvalidDocument(checked.problems)
     return checked.suite

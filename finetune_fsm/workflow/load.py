@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
@@ -63,13 +64,13 @@ def check_file(path: FilePath, *, strict: bool = False) -> Checked:
     return check_text(text, folder=folder, file=str(path), strict=strict, path=path)
 
 
-def load(path: FilePath, *, strict: bool = False) -> Workflow:
+def load(path: str | os.PathLike[str], *, strict: bool = False) -> Workflow:
     """Return the workflow in the file at *path*.
 
     Raises:
         InvalidDocument: it has errors; holds all of them, warnings left out.
     """
-    checked = check_file(path, strict=strict)
+    checked = check_file(FilePath(path), strict=strict)
     if checked.workflow is None:
         raise InvalidDocument(errors_in(checked.problems))
     return checked.workflow
