@@ -19,7 +19,6 @@ from finetune_fsm.sinks import one_line
 
 WORKFLOW = "workflow"
 SUITE = "suite"
-EDITS = "edits"
 
 _EMPTY = "must not be empty"
 

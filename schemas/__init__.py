@@ -1,1 +1,1 @@
-"""The JSON Schemas of workflows, test files and model-made edits (draft 2020-12)."""
+"""The JSON Schemas of workflows and test files (draft 2020-12)."""

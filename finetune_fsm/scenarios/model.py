@@ -180,10 +180,3 @@ class SuiteReport:
     def usage(self) -> Usage:
         """LLM calls of all rollouts."""
         return sum((result.rollout.usage for result in self.results), Usage())
-
-    def result_of(self, name: str) -> ScenarioResult:
-        """The result of the scenario called *name*; KeyError when there is none."""
-        for result in self.results:
-            if result.scenario.name == name:
-                return result
-        raise KeyError(name)
