@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from finetune_fsm.errors import Cancelled, FinetuneError, UsageError
+from finetune_fsm.errors import FinetuneError, UsageError
 from finetune_fsm.llm.base import LLM, Stop
 from finetune_fsm.loop.handlers import HANDLERS, Handler
 from finetune_fsm.loop.machine import Journal, Loop, Observer
@@ -88,13 +88,15 @@ def finish(loop: Loop) -> Run:
 
     Raises:
         FinetuneError: the world broke; the best so far has been written where possible.
+        KeyboardInterrupt: Ctrl-C without a `Stop`; the same.
     """
     try:
         for _ in loop:
             pass
-    except (FinetuneError, Cancelled) as error:
+    except (FinetuneError, KeyboardInterrupt) as error:
+        ending = Ending.BROKEN if isinstance(error, FinetuneError) else Ending.INTERRUPTED
         with suppress(FinetuneError):  # the first error is the one to tell
-            loop.interrupt(Ending.BROKEN, str(error))
+            loop.interrupt(ending, str(error))
         raise
     return loop.run
 

@@ -125,7 +125,7 @@ def unreached_state(scene: Scene) -> Iterator[Repair]:
             continue
         for before in _candidates_before(scene.workflow, state, result.rollout):
             why = f"no way leads to '{wanted}', and '{before.name}' goes to '{before.next or END}'"
-            edit = Edit(EditOp.SET, (*before.origin, "next"), wanted, why)
+            edit = Edit(EditOp.SET, (*before.origin, "next"), wanted)
             yield _repair("unreached_state", why, edit, result.scenario.name)
 
 
@@ -277,7 +277,7 @@ def _writer(workflow: Workflow, rollout: Rollout, target: str) -> State | None:
 
 
 def _repair(code: str, why: str, *parts: Edit | str) -> Repair:
-    edits = tuple(part for part in parts if isinstance(part, Edit))
+    edits = tuple(replace(part, why=why) for part in parts if isinstance(part, Edit))
     return Repair(code, edits, why, tuple(part for part in parts if isinstance(part, str)))
 
 

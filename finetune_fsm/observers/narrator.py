@@ -304,11 +304,11 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
     yield _BLANK
     yield Line("📊 Summary:", Tone.TITLE)
     yield Line(f"  Total iterations: {len(run.history)}")
-    yield Line(
-        f"  Final test status: {'PASSED' if run.solved else 'FAILED'}",
-        Tone.GOOD if run.solved else Tone.BAD,
-    )
     if run.best and run.history:
+        yield Line(
+            f"  Final test status: {'PASSED' if run.solved else 'FAILED'}",
+            Tone.GOOD if run.solved else Tone.BAD,
+        )
         total = run.best.report.total
         before, after = run.history[0].passed, run.best.report.passed
         yield Line(f"  Scenarios passed: {before}/{total} → {after}/{total}")

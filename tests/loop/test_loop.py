@@ -182,6 +182,17 @@ def test_a_server_that_dies_leaves_the_best_so_far(folder: Path) -> None:
     assert (folder / "mood.finetuned.yaml").read_text() == WORKFLOW
 
 
+def test_an_impatient_person_finds_the_best_so_far_too(folder: Path) -> None:
+    def interrupted(request: Request) -> str:
+        if request.purpose is Purpose.PROPOSAL:
+            raise KeyboardInterrupt
+        return model(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(folder / "mood.yaml", llm=ScriptedLLM(interrupted))
+    assert (folder / "mood.finetuned.yaml").is_file()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
