@@ -18,6 +18,7 @@ from finetune_fsm.loop.outcomes import Ending
 from finetune_fsm.loop.run import step_bound
 from finetune_fsm.scenarios.load import load_suite
 from finetune_fsm.workflow.load import load
+from finetune_fsm.workflow.splice import splice
 
 WORKFLOW = """\
 # My own comment.
@@ -88,6 +89,41 @@ def test_a_workflow_whose_tests_fail_is_repaired(folder: Path) -> None:
         "mood.test.yaml",
         "mood.yaml",
     ]
+
+
+TWO_FLAWS = """\
+name: Pair
+start_state: ask
+states:
+  ask: {type: input, prompt: "Word?", save_as: word, next: first}
+  first: {type: prompt, prompt: "Shout {{wrod}}", save_as: loud, next: second}
+  second: {type: prompt, prompt: "Whisper {{wodr}}", save_as: soft, next: end}
+"""
+
+TWO_TESTS = """\
+workflow: pair.yaml
+test_scenarios:
+  - name: Loud
+    inputs: [{state: ask, value: Lisbon}]
+    assertions: [{type: contains, target: loud, value: LISBON}]
+  - name: Soft
+    inputs: [{state: ask, value: Lisbon}]
+    assertions: [{type: contains, target: soft, value: lisbon}]
+"""
+
+
+def test_two_flaws_are_repaired_one_after_the_other(tmp_path: Path) -> None:
+    (tmp_path / "pair.yaml").write_text(TWO_FLAWS)
+    (tmp_path / "pair.test.yaml").write_text(TWO_TESTS)
+
+    def echo(request: Request) -> str:
+        said = request.text.split()[-1]
+        return said.upper() if "Shout" in request.text else said.lower()
+
+    run = finetune(tmp_path / "pair.yaml", llm=ScriptedLLM(echo))
+    assert run.output is not None
+    assert run.output.read_text() == TWO_FLAWS.replace("wrod", "word").replace("wodr", "word")
+    assert [row.passed for row in run.history] == [0, 1, 2]
 
 
 def test_a_model_that_only_talks_leaves_the_workflow_as_it_was(folder: Path) -> None:
@@ -282,6 +318,9 @@ def test_no_replies_do_harm(
         best = loop.run.best.report.passed if loop.run.best else 0
         assert best >= passed
         passed = best
+        if loop.run.candidate and loop.run.candidate.draft and loop.run.best:
+            grown = splice(loop.run.best.candidate.text, loop.run.candidate.draft.edits)
+            assert loop.run.candidate.text == grown.text
     assert source.read_text() == WORKFLOW
     for path in folder.glob("mood.finetune*"):
         if "tests" in path.name:
