@@ -52,7 +52,7 @@ wheel: $(READY)  ## Build the wheel, install it in a fresh environment, run the 
 	build/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
 	rm -rf build/checkout && mkdir -p build/checkout
 	cp -r tests examples setup.cfg README.md build/checkout
-	cd build/checkout && ../venv/bin/python -m pytest -m "not live" -p no:cacheprovider
+	cd build/checkout && ../venv/bin/python -m pytest -m "not live" -n 2 -p no:cacheprovider
 
 bench: $(READY)  ## Measure start-up
 	$(BIN)/python bench/startup.py
