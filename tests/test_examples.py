@@ -48,6 +48,7 @@ FLAWED = {
     "commit-message": Strategy.REWRITE,
     "recipe-scaler": Strategy.REPAIR,
     "returns-desk": Strategy.REPAIR,
+    "ticket-triage": Strategy.REPAIR,
     "trip-planner": Strategy.REPAIR,
 }
 """Examples that fail their tests on purpose, and what repairs them."""
