@@ -14,21 +14,15 @@ first that fits answers. In a file (``--llm script:FILE``)::
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finetune_fsm.errors import (
-    InvalidDocument,
-    LLMError,
-    LLMErrorKind,
-    Problem,
-    ScriptExhausted,
-)
+from finetune_fsm.errors import LLMError, LLMErrorKind, ScriptExhausted
 from finetune_fsm.llm.base import (
     LLM,
     Completion,
@@ -41,6 +35,8 @@ from finetune_fsm.llm.base import (
 from finetune_fsm.sinks import one_line
 
 FORMAT = 1  # 1: when, purpose, reply, error, once, cut, seconds
+
+_SLICE = 0.05  # seconds between two looks at the stop flag
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z0-9_]+)\}\}")
 
@@ -125,7 +121,7 @@ class ScriptedLLM:
         if stop:
             stop.check()
         started = time.monotonic()
-        completion = self._reply(request)
+        completion = self._reply(request, stop)
         if stop:
             stop.check()
         if on_text:
@@ -136,10 +132,21 @@ class ScriptedLLM:
         """Return one name: a script has no models."""
         return ("scripted",)
 
+    def fingerprint(self, model: str) -> str:
+        """Return nothing: a script may answer the same question differently."""
+        del model
+        return ""
+
+    def skip(self, request: Request) -> None:
+        """Use up the rule that answered *request* in an earlier session of the run."""
+        if not self._answer:
+            with self._lock, suppress(ScriptExhausted):
+                self._take(request)
+
     def close(self) -> None:
         """Do nothing: nothing is held open."""
 
-    def _reply(self, request: Request) -> Completion:
+    def _reply(self, request: Request, stop: Stop | None) -> Completion:
         with self._lock:
             self.requests.append(request)
             rule, groups = (None, {}) if self._answer else self._take(request)
@@ -147,7 +154,7 @@ class ScriptedLLM:
             answer = self._answer(request)
             return answer if isinstance(answer, Completion) else _completion(request, answer)
         assert rule is not None  # noqa: S101  # _take raises instead
-        time.sleep(rule.seconds)
+        _wait(rule.seconds, stop)
         if rule.error:
             raise LLMError(rule.error, f"the script says: {rule.error}")
         text = _PLACEHOLDER.sub(lambda m: groups.get(m[1], m[0]), rule.reply)
@@ -167,6 +174,14 @@ class ScriptedLLM:
         )
 
 
+def _wait(seconds: float, stop: Stop | None) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if stop:
+            stop.check()
+        time.sleep(min(left, _SLICE))
+
+
 def _completion(request: Request, text: str, *, cut: bool = False) -> Completion:
     return Completion(text, estimated_tokens(request.text), estimated_tokens(text), cut=cut)
 
@@ -177,45 +192,9 @@ def load_script(path: Path) -> ScriptedLLM:
     Raises:
         InvalidDocument: the file cannot be read or is no script.
     """
-    import yaml
+    from finetune_fsm.llm.script_file import read
 
-    try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-        return ScriptedLLM([_rule(item) for item in _rules(data)])
-    except (OSError, ValueError, TypeError, yaml.YAMLError, re.error) as error:
-        hint = "a script is a mapping with 'format: 1' and a list 'replies'"
-        problem = Problem("bad_script", f"no usable script: {error}", hint, file=str(path))
-        raise InvalidDocument((problem,)) from error
-
-
-def _rules(data: object) -> Sequence[object]:
-    if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-        raise ValueError(f"expected 'format: {FORMAT}'")
-    rules = data.get("replies")
-    if not isinstance(rules, list) or not rules:
-        raise ValueError("'replies' must be a list with at least one rule")
-    return rules
-
-
-def _rule(item: object) -> Reply:
-    if not isinstance(item, Mapping):
-        raise TypeError(f"a rule must be a mapping, not {item!r}")
-    fields = dict(item)
-    when = fields.pop("when", ())
-    patterns = (when,) if isinstance(when, str) else tuple(when)
-    for pattern in patterns:
-        re.compile(pattern)
-    reply = fields.pop("reply", "")
-    text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
-    purpose = fields.pop("purpose", None)
-    error = fields.pop("error", None)
-    return Reply(
-        reply=text,
-        when=patterns,
-        purpose=Purpose(purpose) if purpose else None,
-        error=LLMErrorKind(error) if error else None,
-        **fields,
-    )
+    return ScriptedLLM(read(path))
 
 
 _: type[LLM] = ScriptedLLM  # the protocol is kept, and mypy says so

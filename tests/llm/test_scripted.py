@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llm import conformance
 from llm.conformance import Factory, Model, ask
+from strategies import plain_data
 
 from finetune_fsm.errors import (
     Cancelled,
@@ -19,7 +23,10 @@ from finetune_fsm.errors import (
     ScriptExhausted,
 )
 from finetune_fsm.llm.base import LLM, Completion, Purpose, Request, Stop
+from finetune_fsm.llm.script_file import read
+from finetune_fsm.llm.script_text import Refused, parsed
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM, load_script
+from finetune_fsm.workflow.text import dump
 
 
 @contextmanager
@@ -126,10 +133,31 @@ def test_a_script_file_says_what_the_rules_say(tmp_path: Path) -> None:
         ("format: 1\nreplies: [x]", "must be a mapping"),
         ("format: 1\nreplies: [{when: '('}]", "unterminated"),
         ("format: 1\nreplies: [{tpye: x}]", "tpye"),
-        ("format: 1\nreplies: [{purpose: x}]", "not a valid Purpose"),
-        ("format: 1\nreplies: [{error: x}]", "not a valid LLMErrorKind"),
+        ("format: 1\nreplies: [{purpose: x}]", "'x' is no purpose — one of: state, route"),
+        ("format: 1\nreplies: [{error: bussy}]", "did you mean 'busy'?"),
+        ("format: 1\nreply: [{}]", "unknown key 'reply'"),
+        ("format: 1\nreplies:\n- {once: 'no'}", ":3:10: error: no usable script: 'once' must be"),
+        ("format: 1\nreplies: [{cut: 1}]", "'cut' must be true or false"),
+        ("format: 1\nreplies: [{seconds: 1000000000}]", "from 0 to 3600"),
+        ("format: 1\nreplies: [{seconds: -1}]", "from 0 to 3600"),
+        ("format: 1\nreplies: [{seconds: .inf}]", "from 0 to 3600"),
+        ("format: 1\nreplies: [{when: 5}]", "a pattern or a list of patterns"),
+        ("format: 1\nreplies: [{when: [a, [b]]}]", "a pattern or a list of patterns"),
+        (f"format: 1\nreplies: [{{when: '{'(' * 1500}'}}]", "not a pattern"),
+        (f"format: 1\nreplies: [{{when: '{'a' * 2001}'}}]", "more than 2000"),
+        ("format: 1\nreplies: [{when: 'a{99999999999}'}]", "not a pattern"),
+        ("format: 1\nreplies: [{reply: &a x}, {reply: *a}]", "no anchors"),
+        ("format: 1\nreplies: [{reply: *a}]", "no anchors"),
+        ("format: 1\nreplies: [{reply: !!binary aGk=}]", "no tags"),
+        ("format: 1\nreplies: [{reply: {{x}}}]", "a key must be plain text"),
+        ("format: 1\nreplies: [{reply: a, reply: b}]", "'reply' is there twice"),
+        ("format: 1\nreplies: [{}]\n---\nformat: 1\n", ":3:1: error: no usable script: a second"),
+        ("format: 1\nreplies: " + "[" * 100_000, "more than 32"),
+        ("format: 1\nreplies: [{reply: " + "[" * 900 + "]" * 900 + "}]", "more than 32"),
+        ("format: 1\nreplies: [" + "{}," * 60_000 + "]", "more than 50000"),
+        ("#" * 1_000_001, "larger than 1000000 bytes"),
         ("format: [", "expected"),
-        ("\x00", "special characters"),
+        ("\x00", "control characters"),
     ],
 )
 def test_a_file_that_is_no_script_is_refused_with_the_reason(
@@ -140,6 +168,58 @@ def test_a_file_that_is_no_script_is_refused_with_the_reason(
     with pytest.raises(InvalidDocument, match=re.escape(words)) as caught:
         load_script(path)
     assert caught.value.problems[0].file == str(path)
+
+
+def test_plain_values_are_what_json_says_and_everything_else_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "replies.yaml"
+    path.write_text(
+        "format: 1\nreplies:\n"
+        "  - reply: {a: 1, b: -1.5, c: true, d: null, e: no, f: 2024-01-01, g: .nan, h: '1', i: }\n"
+        "    seconds: 0.5\n    when: '[[a]'\n"
+    )
+    (rule,) = read(path)
+    assert rule.reply == (
+        '{"a": 1, "b": -1.5, "c": true, "d": null, "e": "no", "f": "2024-01-01", "g": ".nan", '
+        '"h": "1", "i": null}'
+    )
+    assert (rule.seconds, rule.when) == (0.5, ("[[a]",))
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "replies.yaml"
+    path.write_bytes(b"format: 1\nreplies: [{reply: \xff}]")
+    with pytest.raises(InvalidDocument, match=":2:19: error: no usable script: it is not UTF-8"):
+        load_script(path)
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", ".", "a\0b"])
+def test_what_is_no_file_is_no_script(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidDocument, match="no usable script"):
+        load_script(tmp_path / name)
+
+
+def test_a_pipe_is_no_script_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidDocument, match="no regular file"):
+        load_script(tmp_path / "pipe")
+
+
+@given(st.text() | plain_data().map(dump))
+@settings(max_examples=100)
+@example("replies: [{{}}]")
+@example("- ? a")
+def test_any_text_is_a_script_or_is_refused(text: str) -> None:
+    with suppress(Refused):
+        parsed(text)
+
+
+def test_a_stop_ends_the_wait_before_a_reply() -> None:
+    stop = Stop()
+    threading.Timer(0.1, stop.ask).start()
+    started = time.monotonic()
+    with pytest.raises(Cancelled):
+        ScriptedLLM([Reply("x", seconds=30)]).complete(ask("?"), stop=stop)
+    assert time.monotonic() - started < 5
 
 
 def test_a_script_file_that_is_missing_is_refused(tmp_path: Path) -> None:
