@@ -1,7 +1,8 @@
 """The two streams: results on one, talk on the other, both safe for any text and any terminal.
 
-Everything printed goes through `sinks.clean` here, whatever its author did before: no control
-byte of a model, a file or an argument reaches a terminal.
+Everything printed goes through `sinks` here, whatever its author did before: no control byte of a
+model, a file or an argument reaches a terminal, no secret of the environment a reader, and no
+command GitHub's runner, which acts on what a step prints.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
 from finetune_fsm.observers.lines import Line, Tone
-from finetune_fsm.sinks import clean
+from finetune_fsm.sinks import ascii_json, clean, inert, json_text, known, look_again
 
 if TYPE_CHECKING:
     from finetune_fsm.cli.terminal import Terminal
@@ -44,7 +47,11 @@ class Screen:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._silent = False
+        self._held = ""  # the end of a piece that may be the beginning of a secret
+        self._fresh = True  # whether the line under way is blank so far
+        self._on_runner = os.environ.get("GITHUB_ACTIONS") == "true"
         self._terminal: Terminal | None = None
+        self._lock = RLock()  # log lines come from every thread
         encoding = stream.encoding or "utf-8"
         self._missing = {
             sign: text for sign, text in _FALLBACKS.items() if not _has(encoding, sign)
@@ -67,28 +74,47 @@ class Screen:
     def line(self, text: str | Line = "") -> None:
         """Write one line, or several."""
         line = text if isinstance(text, Line) else Line(text)
-        shown = self._safe(line.text)
-        if self._silent:
-            return
-        if self.interactive or self.coloured:
-            self._fancy().line(shown, line.tone)
-        else:
-            self._write(shown + "\n")
+        with self._lock:
+            if self._silent:
+                return
+            self._release()
+            shown = self._safe(line.text)
+            self._fresh = True
+            if self.interactive or self.coloured:
+                self._fancy().line(shown, line.tone)
+            else:
+                self._write(shown + "\n")
+
+    def remark(self, text: str) -> None:
+        """Write a line that nobody misses: a stream that does not take it is no failure."""
+        with suppress(OSError, ValueError):
+            self.line(text.rstrip("\n"))
 
     def piece(self, text: str) -> None:
-        """Write a piece of a text that goes on, as it is but for what `clean` does."""
-        if text and not self._silent:
-            self._write(self._safe(text))
+        """Write a piece of a text that goes on, as it is but for what `clean` does.
+
+        What may be the beginning of a secret waits for the next piece, or the end.
+        """
+        with self._lock:
+            if self._silent:
+                return
+            ready, self._held = known().split(self._held + text)
+            self._put(ready)
 
     def progress(self, label: str, done: int, total: int, unit: str = "") -> None:
         """Show how far something is, where a person watches; it goes away with the next line."""
-        if self.interactive and not self._silent:
-            self._fancy().progress(self._safe(label), done, total, unit)
+        with self._lock:
+            if self.interactive and not self._silent:
+                self._fancy().progress(self._safe(label), done, total, unit)
 
     def raw(self, text: str) -> None:
         """Write *text*, made by us and known to be safe, without cleaning it."""
-        if not self._silent:
+        with self._lock:
+            if self._silent:
+                return
+            self._release()
             self._write(text)
+            self._fresh = text.endswith("\n")
 
     def silence(self) -> None:
         """Write nothing from now on: nobody reads it."""
@@ -96,13 +122,29 @@ class Screen:
 
     def settle(self) -> None:
         """Take away what moves, and hand everything written to the system."""
-        if self._terminal:
-            self._terminal.settle()
-        if not self._silent:
-            self._stream.flush()
+        with self._lock:
+            if self._terminal:
+                self._terminal.settle()
+            if not self._silent:
+                self._release()
+                self._stream.flush()
+
+    def _release(self) -> None:
+        """Write what waited: nothing follows it."""
+        held, self._held = self._held, ""
+        self._put(held)
+
+    def _put(self, text: str) -> None:
+        if text:
+            shown = self._safe(text)
+            last = shown.rpartition("\n")[2]
+            self._fresh = not last.strip() and (self._fresh or "\n" in shown)
+            self._write(shown)
 
     def _safe(self, text: str) -> str:
         shown = clean(text, limit=max(len(text), 1))
+        if self._on_runner:
+            shown = inert(shown, fresh=self._fresh)
         for sign, instead in self._missing.items():
             shown = shown.replace(sign, instead)
         return shown
@@ -132,6 +174,7 @@ class Console:
     """
 
     def __init__(self, *, json: bool = False) -> None:
+        look_again()  # at the environment of this command
         self.json = json
         self.quiet = False
         self.verbosity = 0
@@ -183,12 +226,10 @@ class Console:
 
 
 def document(value: object) -> str:
-    """Return *value* as JSON text for people and programs, ending with a newline. Pure."""
-    import json
-
+    """Return *value* as JSON text for people and programs, ending with a newline."""
     from finetune_fsm.codec import plain
 
-    return json.dumps(plain(value), indent=2, allow_nan=False) + "\n"
+    return ascii_json(json_text(plain(value))) + "\n"
 
 
 def _has(encoding: str, sign: str) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from finetune_fsm.errors import ExecutionError
 from finetune_fsm.execution.documents import READERS, document_text
 from finetune_fsm.execution.interpolation import Filled
-from finetune_fsm.sinks import one_line
+from finetune_fsm.sinks import one_line, visible_line
 
 TEXT_LIMIT = 1_000_000
 """Bytes of a text file, and characters of a document's text, at most."""
@@ -100,7 +100,7 @@ def attach(paths: Sequence[Filled], folders: Folders) -> Attachments:
 
 
 def _section(name: str, text: str) -> str:
-    shown = one_line(name)
+    shown = visible_line(name)
     end = "" if text.endswith("\n") else "\n"
     return f"\n\n--- Content from {shown} ---\n{text}{end}--- End of {shown} ---"
 

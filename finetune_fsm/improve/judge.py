@@ -12,7 +12,7 @@ from collections.abc import Callable
 from finetune_fsm.improve import wording
 from finetune_fsm.llm.base import Completion, Message, Purpose, Request
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import visible, visible_line
 from finetune_fsm.workflow.model import Workflow
 
 COMPARED = 2
@@ -68,14 +68,14 @@ def _request(
     first: ScenarioResult,
     second: ScenarioResult,
 ) -> Request:
-    given = "\n".join(f"{k}: {one_line(v)}" for k, v in first.scenario.inputs.items())
+    given = "\n".join(f"{k}: {visible_line(v)}" for k, v in first.scenario.inputs.items())
     text = wording.rendered(
         "judge",
         {
             "purpose": wording.purpose(workflow),
             "inputs": f"What the user said:\n{given}" if given else "",
-            "first": clean(_outcome(first), limit=RESULT_LIMIT),
-            "second": clean(_outcome(second), limit=RESULT_LIMIT),
+            "first": visible(_outcome(first), limit=RESULT_LIMIT),
+            "second": visible(_outcome(second), limit=RESULT_LIMIT),
         },
     )
     return Request(

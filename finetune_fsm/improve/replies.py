@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from finetune_fsm.errors import Problem
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import one_line, visible
 
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})[^\n`]*\r?\n(.*?)(?:\r?\n\s*\1\s*|\Z)", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
@@ -71,7 +71,7 @@ def text_field(data: Mapping[str, object], name: str, *, limit: int) -> str | Pr
     trimmed = value.strip()
     if len(trimmed) > limit:
         return Problem("too_long", f"'{name}' has {len(trimmed)} characters, {limit} are allowed")
-    if clean(trimmed, limit=limit + 1) != trimmed.replace("\r\n", "\n"):
+    if visible(trimmed, limit=limit + 1) != trimmed.replace("\r\n", "\n"):
         return Problem("control_characters", f"'{name}' holds control characters")
     return trimmed
 

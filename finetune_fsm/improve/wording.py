@@ -12,7 +12,7 @@ from importlib.resources import files
 
 from finetune_fsm.execution.interpolation import fill
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import visible, visible_line
 from finetune_fsm.workflow.graph import available
 from finetune_fsm.workflow.model import State, Workflow
 
@@ -35,13 +35,15 @@ def rendered(name: str, values: Mapping[str, str]) -> str:
 
 def purpose(workflow: Workflow) -> str:
     """What the workflow is for, in one line. Pure."""
-    described = one_line(workflow.description, limit=400)
-    return f"{one_line(workflow.name)}: {described}" if described else one_line(workflow.name)
+    described = visible_line(workflow.description, limit=400)
+    return (
+        f"{visible_line(workflow.name)}: {described}" if described else visible_line(workflow.name)
+    )
 
 
 def shown(workflow: Workflow) -> str:
     """The workflow's text, cleaned and bounded. Pure."""
-    return clean(workflow.text.strip(), limit=WORKFLOW_LIMIT)
+    return visible(workflow.text.strip(), limit=WORKFLOW_LIMIT)
 
 
 def placeholders(workflow: Workflow, state: State) -> str:
@@ -55,14 +57,14 @@ def requirements(report: SuiteReport, names: Iterable[str], change: str = "") ->
     wanted = set(names)
     lines = [_requirement(r) for r in report.results if r.scenario.name in wanted and not r.passed]
     if change:
-        lines.append(f"- {one_line(change, limit=300)}")
+        lines.append(f"- {visible_line(change, limit=300)}")
     return "\n".join(lines[:SHOWN_SCENARIOS]) or "- a correct, clear and complete answer"
 
 
 def _requirement(result: ScenarioResult) -> str:
-    given = ", ".join(f"{k} = {one_line(v)!r}" for k, v in result.scenario.inputs.items())
+    given = ", ".join(f"{k} = {visible_line(v)!r}" for k, v in result.scenario.inputs.items())
     asked = "; ".join(
-        dict.fromkeys(one_line(f.assertion.requirement, limit=300) for f in result.failures)
+        dict.fromkeys(visible_line(f.assertion.requirement, limit=300) for f in result.failures)
     )
     asked = asked or "the run must come to its end without an error"
     return f"- When {given}: {asked}" if given else f"- {asked}"
@@ -79,6 +81,6 @@ def results(report: SuiteReport) -> str:
 
 def _result(result: ScenarioResult) -> str:
     if result.error:
-        return f"- '{one_line(result.scenario.name)}' broke off: {one_line(result.error)}"
-    failures = "; ".join(one_line(f.assertion.requirement, limit=200) for f in result.failures)
-    return f"- '{one_line(result.scenario.name)}' failed: {failures}"
+        return f"- '{visible_line(result.scenario.name)}' broke off: {visible_line(result.error)}"
+    failures = "; ".join(visible_line(f.assertion.requirement, limit=200) for f in result.failures)
+    return f"- '{visible_line(result.scenario.name)}' failed: {failures}"

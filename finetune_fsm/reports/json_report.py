@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 
 from finetune_fsm.scenarios.model import AssertionResult, ScenarioResult, SuiteReport, Verdict
-from finetune_fsm.sinks import clean
+from finetune_fsm.sinks import json_text
 
 FORMAT = 1
 """1: AgentMech's fields; format, verdict, errors, llm_calls and tokens are ours."""
 
-_NOT_ASCII = re.compile("[^\x00-\x7e]+")
-
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
-    """Return *report* as JSON, with a line end at its end. Pure.
+    """Return *report* as JSON, with a line end at its end.
 
-    Texts are whole, as they are. What could steer a terminal is escaped by JSON's own means, so
-    the text may be printed; it can always be encoded.
+    Texts are whole, as they are but for secrets. What could steer a terminal is escaped by JSON's
+    own means, so the text may be printed; it can always be encoded.
 
     Args:
         report: The verdict.
         workflow: The workflow as the user named it.
         timestamp: When it was judged, ISO 8601.
     """
-    text = json.dumps(
-        shape(report, workflow=workflow, timestamp=timestamp), indent=2, ensure_ascii=False
-    )
-    return _NOT_ASCII.sub(_harmless, text) + "\n"
+    return json_text(shape(report, workflow=workflow, timestamp=timestamp)) + "\n"
 
 
 def shape(report: SuiteReport, *, workflow: str, timestamp: str) -> Mapping[str, object]:
@@ -82,8 +75,3 @@ def _assertion(found: AssertionResult) -> Mapping[str, object]:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _harmless(match: re.Match[str]) -> str:
-    run = match.group()
-    return run if clean(run, limit=len(run)) == run else json.dumps(run)[1:-1]

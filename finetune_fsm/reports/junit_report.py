@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport, Verdict
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import one_line, xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -19,9 +19,9 @@ _LIMIT = 1000
 
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
-    """Return *report* as JUnit XML, with a line end at its end; well-formed for any text. Pure.
+    """Return *report* as JUnit XML, with a line end at its end; well-formed for any text.
 
-    ElementTree writes characters that XML forbids as they are; `clean` makes them visible instead.
+    ElementTree writes characters that XML forbids as they are; `sinks.xml` leaves none.
 
     Args:
         report: The verdict.
@@ -30,7 +30,7 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
     """
     from xml.etree import ElementTree as ET
 
-    name = one_line(workflow, limit=_LIMIT)
+    name = _attribute(workflow)
     kinds = [_kind(result) for result in report.results]
     counts = {
         "name": name,
@@ -41,14 +41,14 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
     }
     root = ET.Element("testsuites", counts)
     suite = ET.SubElement(
-        root, "testsuite", {**counts, "skipped": "0", "timestamp": one_line(timestamp)}
+        root, "testsuite", {**counts, "skipped": "0", "timestamp": _attribute(timestamp)}
     )
     for result, kind in zip(report.results, kinds, strict=True):
         case = ET.SubElement(
             suite,
             "testcase",
             {
-                "name": one_line(result.scenario.name, limit=_LIMIT),
+                "name": _attribute(result.scenario.name),
                 "classname": name,
                 "time": _seconds(result.rollout.seconds),
             },
@@ -69,7 +69,7 @@ def _explain(element: Element, result: ScenarioResult) -> None:
     reasons = [found.message for found in result.failures]
     if result.error:
         reasons.insert(0, result.error)
-    element.set("message", one_line(reasons[0], limit=_LIMIT))
+    element.set("message", _attribute(reasons[0]))
     element.set("type", "run" if result.error else str(result.failures[0].assertion.type))
     values = {
         found.assertion.target: found.actual
@@ -77,7 +77,11 @@ def _explain(element: Element, result: ScenarioResult) -> None:
         if found.assertion.target and found.actual is not None
     }
     shown = [f"{target}:\n{actual}" for target, actual in values.items()]
-    element.text = "\n\n".join(clean(text) for text in ("\n".join(reasons), *shown))
+    element.text = "\n\n".join(xml(text) for text in ("\n".join(reasons), *shown))
+
+
+def _attribute(text: str) -> str:
+    return xml(one_line(text, limit=_LIMIT))
 
 
 def _seconds(seconds: float) -> str:

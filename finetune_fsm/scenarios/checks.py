@@ -15,7 +15,7 @@ from finetune_fsm.scenarios.assertions import judge, trimmed
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import pattern_problem
 from finetune_fsm.schema import suggestion
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import one_line, visible
 from finetune_fsm.workflow.model import END, ERROR_VARIABLES, State, StateKind, Workflow
 
 COMPARED = 50
@@ -125,7 +125,7 @@ def _name_problems(name: object, taken: set[str], path: Path) -> Iterator[Proble
         message = f"two scenarios are called '{one_line(bare)}'"
         yield Problem("duplicate_scenario", message, hint, path)
     taken.add(bare)
-    if "\n" in bare or "\t" in bare or clean(bare, limit=len(bare)) != bare:
+    if "\n" in bare or "\t" in bare or visible(bare, limit=len(bare)) != bare:
         message = "a scenario's name must be one line of visible characters"
         yield Problem("bad_name", message, "shorten it; details go into 'description'", path)
 
