@@ -91,6 +91,8 @@ def _restore(kind: Any, data: Any) -> Any:
     if dataclasses.is_dataclass(kind):
         _demand(isinstance(data, Mapping), kind, data)
         hints = _field_types(typing.cast("type", kind))
+        if not data.keys() <= hints.keys():
+            raise TypeError(f"{kind} has no {sorted(data.keys() - hints.keys())}")
         return kind(**{name: _restore(hints[name], item) for name, item in data.items()})  # type: ignore[operator]  # a dataclass type is callable
     return _restore_scalar(kind, data)
 

@@ -9,9 +9,14 @@
     ├─ LLMError(kind, …)           no usable reply from a model                 exit 3
     │  └─ ScriptExhausted          the scripted model has no reply left
     ├─ StorageError                a file could not be written or read          exit 3
+    ├─ BadRun                      a run on disk cannot be trusted or found     exit 6
+    │  ├─ JournalError             its journal is damaged
+    │  └─ SourceChanged            a file it was made from has changed since
+    ├─ Busy                        another process has it                       exit 7
     ├─ NoRuleError                 the loop's table has a hole: a bug           exit 4
     └─ MissingExtra(name)          an optional dependency is not installed      exit 2
     Cancelled(Exception)           somebody asked to stop; not an error         exit 130
+    └─ BudgetSpent(budget)         what a person allowed is used up
 
 A `Problem` is one thing wrong with a document: data, comparable, sortable. Whatever a scenario or
 a model can cause is data; exceptions are for a broken world.
@@ -222,6 +227,26 @@ class StorageError(FinetuneError):
     """A file could not be read or written; the message names it and says why."""
 
 
+class BadRun(FinetuneError):
+    """A run on disk cannot be found, understood or trusted; nothing has been changed."""
+
+    exit_code = ExitCode.BAD_RUN
+
+
+class JournalError(BadRun):
+    """A run's journal is damaged; the message says where."""
+
+
+class SourceChanged(BadRun):
+    """A file that a run was made from is not what it was."""
+
+
+class Busy(FinetuneError):
+    """Another process works on the same thing."""
+
+    exit_code = ExitCode.BUSY
+
+
 class NoRuleError(FinetuneError):
     """The loop's table has no rule for an event: a bug in the table."""
 
@@ -251,3 +276,15 @@ class MissingExtra(FinetuneError):
 
 class Cancelled(Exception):
     """Somebody asked to stop while a call was under way; nothing is wrong."""
+
+
+class BudgetSpent(Cancelled):
+    """What a person allowed is used up; the run comes to its end with the best so far.
+
+    Attributes:
+        budget: ``calls``, ``tokens`` or ``time``.
+    """
+
+    def __init__(self, budget: str) -> None:
+        super().__init__(budget)
+        self.budget = budget

@@ -19,6 +19,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"scenarios"}),
     frozenset({"improve"}),
     frozenset({"loop"}),
+    frozenset({"runs"}),
     frozenset({"reports"}),
     frozenset({"api", "observers"}),
     frozenset({"cli"}),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import StorageError
-from finetune_fsm.storage import write_text
+from finetune_fsm.storage.files import write_text
 
 
 @given(st.text(st.characters(codec="utf-8")))

@@ -8,6 +8,7 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.logs import start_logging
 from finetune_fsm.cli.signals import Job
 from finetune_fsm.llm.base import LLM
+from finetune_fsm.llm.select import Chosen
 
 
 def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -> LLM:
@@ -18,10 +19,16 @@ def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -
         LLMError: there is no model to be had.
         MissingExtra: the provider needs an optional dependency.
     """
+    return open_chosen(console, job, url=url, spec=spec).llm
+
+
+def open_chosen(console: Console, job: Job, *, url: str | None, spec: str | None) -> Chosen:
+    """Return the same with the words that choose it again; raises as `open_llm` does."""
     from finetune_fsm.llm.select import choose
 
     start_logging(console)
     chosen = choose(url=url, spec=spec, environ=os.environ)
     for note in chosen.notes:
         console.note(note)
-    return job.hold(chosen.llm)
+    job.hold(chosen.llm)
+    return chosen

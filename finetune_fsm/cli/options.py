@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import reduce
 from typing import Protocol, TypeVar
@@ -104,6 +105,56 @@ LLM = value(
     "llm_spec",
     metavar="<spec>",
     help="Another provider: llamacpp, llamacpp:<file>, openai:<url> or script:<file>",
+)
+
+CACHE = click.option(
+    "--no-cache",
+    "cached",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Ask again what an earlier run asked at temperature 0",
+)
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, as ``90``, ``90s``, ``30m``, ``2h`` or ``1h30m``; more than none."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fails with what would be right."""
+        match = _DURATION.fullmatch(str(value).strip())
+        hours, minutes, seconds = match.groups() if match else (None, None, None)
+        total = float(hours or 0) * 3600 + float(minutes or 0) * 60 + float(seconds or 0)
+        if not total:
+            self.fail(f"'{value}' is no time: write 90s, 30m, 2h or 1h30m", param, ctx)
+        return total
+
+
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s?)?")
+
+BUDGET = together(
+    value(
+        "--max-calls",
+        type=click.IntRange(1),
+        metavar="<number>",
+        help="End with the best so far before one more LLM call",
+    ),
+    value(
+        "--max-tokens",
+        type=click.IntRange(1),
+        metavar="<number>",
+        help="Begin no LLM call once so many tokens are read and written",
+    ),
+    value(
+        "--max-time",
+        type=Duration(),
+        metavar="<time>",
+        help="End with the best so far after 90s, 30m, 2h or 1h30m",
+    ),
 )
 
 JOBS = value(

@@ -28,12 +28,16 @@ _HOME = "finetune_fsm.cli"
 COMMANDS: Mapping[str, Entry] = MappingProxyType(
     {
         "finetune": Entry(f"{_HOME}.finetune:finetune", "Improve a workflow, tested at every step"),
+        "resume": Entry(f"{_HOME}.resume:resume", "Go on with a finetune that was stopped"),
+        "runs": Entry(f"{_HOME}.runs:runs", "List the finetunes made here, or repair one"),
+        "show": Entry(f"{_HOME}.show:show", "Show what a finetune did"),
         "run": Entry(f"{_HOME}.run:run", "Run a workflow once"),
         "test": Entry(f"{_HOME}.test:test", "Run a workflow's test scenarios"),
         "validate": Entry(f"{_HOME}.validate:validate", "Check workflow and test files"),
         "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow as a Mermaid diagram"),
+        "cache": Entry(f"{_HOME}.cache:cache", "Look at the replies kept for other runs"),
     }
 )
 """In the order that help shows them."""

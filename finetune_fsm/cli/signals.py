@@ -53,10 +53,12 @@ class Job:
 
     Attributes:
         stop: The flag that the work looks at.
+        farewell: The last words when the process is ended on the spot.
     """
 
     def __init__(self) -> None:
         self.stop = Stop()
+        self.farewell = ""
         self._held: list[Closable] = []
         self._signal: ExitCode | None = None
         self._since = 0.0
@@ -95,6 +97,8 @@ class Job:
         closing = threading.Thread(target=self.close, daemon=True)
         closing.start()
         closing.join(CLOSING)
+        with suppress(OSError):
+            os.write(2, self.farewell.encode())
         os._exit(self._signal or ExitCode.INTERRUPTED)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from finetune_fsm.errors import (
     FATAL,
+    BudgetSpent,
     Cancelled,
     ExecutionError,
     InvalidDocument,
@@ -76,6 +77,7 @@ def run_workflow(  # noqa: PLR0913  # three of them only listen
     Raises:
         LLMError: of a kind in `errors.FATAL`, and *options* say that these are raised.
         MissingExtra: a PDF or Word file needs a library that is not installed.
+        BudgetSpent: the model may not be asked any more, or the caller's time is over.
         StorageError: no temporary run directory can be made.
     """
     started = time.monotonic()
@@ -139,6 +141,8 @@ class _Run:
             return RunStatus.FAILED, failed.error
         except ExecutionError as error:  # before the first state: a variable's file
             return RunStatus.FAILED, RunError("", str(error))
+        except BudgetSpent:
+            raise  # it ends more than this one run
         except Cancelled:
             if self.effects.deadline.wanted:
                 return RunStatus.STOPPED, None

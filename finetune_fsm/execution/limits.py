@@ -63,7 +63,9 @@ class Deadline(Stop):
         return self.wanted or self.expired
 
     def check(self) -> None:
-        """Raise `Cancelled` when there is a reason to stop."""
+        """Raise `Cancelled`, or what the outer flag raises, when there is a reason to stop."""
+        if self._outer is not None:
+            self._outer.check()  # it knows its own reasons
         if self.asked:
             raise Cancelled
 

@@ -14,7 +14,7 @@ from finetune_fsm.codec import plain
 from finetune_fsm.errors import StorageError
 from finetune_fsm.execution.rollout import Rollout, Visit
 from finetune_fsm.sinks import slug
-from finetune_fsm.storage import write_text
+from finetune_fsm.storage.files import write_text
 
 FORMAT = 1  # 1: metadata.json and, when asked for, trace.jsonl with one visit a line
 

@@ -135,9 +135,11 @@ class Rejection:
         digest: Of the draft's text; empty when there was none.
         change: The edits in a few words.
         reason: Why it was not kept, one sentence.
+        code: The problem's stable word when the gate or a person refused it; else empty.
     """
 
     attempt: Attempt
     digest: str
     change: str
     reason: str
+    code: str = ""

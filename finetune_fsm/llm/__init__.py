@@ -7,5 +7,8 @@
     llamacpp  engine llamacpp_child; weights sources
     scripted
 
+A run puts layers in front of it: `memo` (never ask twice), `cache` (nor in another run) and
+`meter` (count, and keep to a budget), each a `layer`.
+
 All that speak HTTP share `transport`, `deadlines`, `retry` and `reply`.
 """

@@ -81,6 +81,7 @@ class Completion:
         completion_tokens: Tokens written; 0 when the server does not say.
         seconds: Wall time from sending to the last token.
         cut: Whether it stopped at a token limit and not by itself.
+        cached: Whether it was kept from an earlier run and no model was asked.
     """
 
     text: str
@@ -88,6 +89,7 @@ class Completion:
     completion_tokens: int = 0
     seconds: float = 0.0
     cut: bool = False
+    cached: bool = False
 
 
 OnText = Callable[[str], None]
@@ -149,6 +151,16 @@ class LLM(Protocol):
         """
         ...
 
+    def fingerprint(self, model: str) -> str:
+        """Return what tells the weights called *model* from others of that name.
+
+        Empty when the provider does not say; its replies are then never kept for other runs.
+
+        Raises:
+            LLMError: the server does not answer.
+        """
+        ...
+
     def close(self) -> None:
         """Free what is held open; calling it twice is harmless."""
         ...
@@ -164,16 +176,18 @@ class Usage:
     """What was spent on models; adds up.
 
     Attributes:
-        calls: Requests answered.
+        calls: Requests sent.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         seconds: Time waited, summed over calls that ran side by side.
+        cached: Replies kept from earlier runs, which cost nothing.
     """
 
     calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    cached: int = 0
 
     @property
     def tokens(self) -> int:
@@ -186,9 +200,21 @@ class Usage:
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
             self.seconds + other.seconds,
+            self.cached + other.cached,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.seconds - other.seconds,
+            self.cached - other.cached,
         )
 
     @classmethod
     def of(cls, completion: Completion) -> Usage:
         """The usage of one call."""
+        if completion.cached:
+            return cls(cached=1)
         return cls(1, completion.prompt_tokens, completion.completion_tokens, completion.seconds)

@@ -116,6 +116,15 @@ class LlamaCppLLM:
         """Return one name, of the file; nothing is started."""
         return (self._settings.path.stem,)
 
+    def fingerprint(self, model: str) -> str:
+        """Return size and time of the file: hashing a gigabyte would take seconds."""
+        del model
+        try:
+            there = self._settings.path.stat()
+        except OSError:
+            return ""
+        return f"{self._settings.path.name}-{there.st_size}-{there.st_mtime_ns}"
+
     def close(self) -> None:
         """End the process; calling it twice is harmless. Not to be used afterwards."""
         self._closing.ask()

@@ -111,11 +111,30 @@ class OllamaLLM:
         Raises:
             LLMError: the server does not answer, or not as Ollama does.
         """
+        return tuple(sorted(self._installed()))
+
+    def fingerprint(self, model: str) -> str:
+        """Return the digest that the server lists *model* with; a tag may move to other weights.
+
+        Raises:
+            LLMError: the server does not answer, or not as Ollama does.
+        """
+        installed = with_retries(self._installed, sleep=self._sleep)
+        name = model if ":" in model else f"{model}:latest"
+        return installed.get(name, "")
+
+    def _installed(self) -> Mapping[str, str]:
+        """The digests of the installed models, by name."""
         listed = self._session.fetch("/api/tags").get("models")
         if not isinstance(listed, list):
             raise unexpected(json.dumps(listed), self.name)
-        names = {entry.get("name") for entry in listed if isinstance(entry, dict)}
-        return tuple(sorted(name for name in names if isinstance(name, str)))
+        entries = (entry for entry in listed if isinstance(entry, dict))
+        pairs = ((entry.get("name"), entry.get("digest")) for entry in entries)
+        return {
+            name: digest if isinstance(digest, str) else ""
+            for name, digest in pairs
+            if isinstance(name, str)
+        }
 
     def close(self) -> None:
         """Free the HTTP session; calling it twice is harmless, and a later call makes a new one."""

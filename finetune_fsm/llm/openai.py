@@ -150,6 +150,11 @@ class OpenAILLM:
         names = (entry.get("id") for entry in listed if isinstance(entry, dict))
         return tuple(sorted({name for name in names if isinstance(name, str)}))
 
+    def fingerprint(self, model: str) -> str:
+        """Return nothing: the protocol does not tell one model from another of its name."""
+        del model
+        return ""
+
     def close(self) -> None:
         """Free the session; calling it twice is harmless."""
         self._session.close()

@@ -25,7 +25,9 @@ SIZE_LIMIT = 1_000_000
 HINT = "a script is a mapping with 'format: 1' and a list 'replies'"
 
 _DEPTH = 32
-_NODES = 50_000
+_NODES = 25_000
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+_PAIRS_LIMIT = 100_000  # characters of a text that may hold halves
 
 
 class Refused(Exception):
@@ -98,16 +100,28 @@ def parsed(text: str) -> Parsed:
         Refused: broken, too deep or too much, or more than a script needs.
     """
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    builder = _Builder()
     try:
-        for event in yaml.parse(text, Loader=loader):
-            builder.take(event)
+        builder = _built(text, loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         reason = str(getattr(error, "problem", "") or error)
         raise Refused(f"this is not YAML: {one_line(reason)}", place) from error
     return Parsed(builder.document, builder.places)
+
+
+def _built(text: str, loader: type) -> _Builder:
+    if len(text) <= _PAIRS_LIMIT and _HALF.search(text):  # as JSON writes what is beyond U+FFFF
+        loader = yaml.SafeLoader  # ten times slower, but reads halves
+    builder = _Builder()
+    for event in yaml.parse(text, Loader=loader):
+        builder.take(event)
+    return builder
+
+
+def _joined(text: str) -> str:
+    """Return *text* with pairs of surrogates as the characters they stand for. Pure."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 class _Builder:
@@ -146,14 +160,15 @@ class _Builder:
         path = self._next_path(parent)
         self.places[path] = place
         if isinstance(event, yaml.ScalarEvent):
-            self._put(parent, event.value if event.style else _resolved(event.value))
+            value = event.value if event.style else _resolved(event.value)
+            self._put(parent, _joined(value) if isinstance(value, str) else value)
             return
         if len(self._stack) >= _DEPTH:
             raise Refused(f"more than {_DEPTH} mappings or lists inside each other", place)
-        value: dict[str, object] | list[object]
-        value = {} if isinstance(event, yaml.MappingStartEvent) else []
-        self._put(parent, value)
-        self._stack.append(_Open(value, path))
+        opened: dict[str, object] | list[object]
+        opened = {} if isinstance(event, yaml.MappingStartEvent) else []
+        self._put(parent, opened)
+        self._stack.append(_Open(opened, path))
 
     def _take_key(self, parent: _Open, event: yaml.Event, place: tuple[int, int]) -> None:
         if not isinstance(event, yaml.ScalarEvent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.host import DEFAULT_HOST, answers, normalise_host
+from finetune_fsm.llm.transport import shown_url
 from finetune_fsm.llm.weights import QWEN, find
 from finetune_fsm.schema import suggestion
 
@@ -19,9 +21,16 @@ EMBEDDED_NOTE = "the embedded engine answers for every model name"
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A model, and what to tell the user about the choice, one line each."""
+    """A model that was chosen.
+
+    Attributes:
+        llm: The model.
+        spec: Names it again, as ``--llm`` takes it, wherever one stands; holds no password.
+        notes: What to tell the user about the choice, one line each.
+    """
 
     llm: LLM
+    spec: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -54,24 +63,24 @@ def choose(
     if spec is not None:
         return _named(spec)
     named = url if url is not None else (environ or {}).get("OLLAMA_HOST", "").strip()
-    return Chosen(_ollama(named)) if named or url is not None else _present(usual)
+    return _ollama(named) if named or url is not None else _present(usual)
 
 
 def _named(spec: str) -> Chosen:
     provider, _, rest = spec.partition(":")
     match provider:
         case "ollama":
-            return Chosen(_ollama(rest or DEFAULT_HOST))
+            return _ollama(rest or DEFAULT_HOST)
         case "llamacpp":
-            return Chosen(_embedded(rest), (EMBEDDED_NOTE,))
+            return _embedded(rest, EMBEDDED_NOTE)
         case "openai" if rest:
             from finetune_fsm.llm.openai import OpenAILLM
 
-            return Chosen(OpenAILLM(rest))
+            return Chosen(OpenAILLM(rest), f"openai:{shown_url(rest)}")
         case "script" if rest:
             from finetune_fsm.llm.scripted import load_script
 
-            return Chosen(load_script(Path(rest)))
+            return Chosen(load_script(Path(rest)), f"script:{os.path.abspath(rest)}")  # noqa: PTH100  # links stay as named
         case "openai" | "script":
             missing = "URL" if provider == "openai" else "FILE"
             raise UsageError(f"--llm {provider} needs more: {provider}:{missing}")
@@ -80,13 +89,14 @@ def _named(spec: str) -> Chosen:
             raise UsageError(f"--llm knows no '{provider}' — {known}")
 
 
-def _ollama(url: str) -> LLM:
+def _ollama(url: str) -> Chosen:
     from finetune_fsm.llm.ollama import OllamaLLM
 
-    return OllamaLLM(normalise_host(url))
+    host = normalise_host(url)
+    return Chosen(OllamaLLM(host), f"ollama:{shown_url(host)}")
 
 
-def _embedded(name: str) -> LLM:
+def _embedded(name: str, note: str) -> Chosen:
     from finetune_fsm.llm.llamacpp import LlamaCppLLM
 
     path = find(name) if name else find()
@@ -96,18 +106,18 @@ def _embedded(name: str) -> LLM:
             f"there are no weights called '{name or QWEN.name}' here",
             hint="name a GGUF file, --llm llamacpp:FILE, or fetch the usual one: agentmech pull",
         )
-    return LlamaCppLLM(path)
+    return Chosen(LlamaCppLLM(path), f"llamacpp:{os.path.abspath(path)}", (note,))  # noqa: PTH100  # links stay as named
 
 
 def _present(usual: str) -> Chosen:
     if answers(usual):
-        return Chosen(_ollama(usual))
+        return _ollama(usual)
     from finetune_fsm.llm.llamacpp import installed
 
     path = find()
     if installed() and path is not None:
         note = f"no Ollama at {usual}: {EMBEDDED_NOTE}, with {path.name}"
-        return Chosen(_embedded(str(path)), (note,))
+        return _embedded(str(path), note)
     raise LLMError(
         LLMErrorKind.UNREACHABLE,
         f"no model: Ollama does not answer at {usual}, and there is no embedded one",

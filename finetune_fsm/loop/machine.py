@@ -13,14 +13,15 @@ False; triggers fired from callbacks recurse.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transitions import EventData, Machine
 
-from finetune_fsm.errors import Cancelled, NoRuleError
+from finetune_fsm.errors import BudgetSpent, Cancelled, NoRuleError
+from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.handlers import HANDLERS, Handler
-from finetune_fsm.loop.outcomes import Ending, Interrupted, Outcome
+from finetune_fsm.loop.outcomes import SPENT, Ending, Interrupted, Outcome
 from finetune_fsm.loop.run import Run, advance
 from finetune_fsm.loop.table import RULES, Guard, LoopState, Rule
 from finetune_fsm.loop.toolbox import Toolbox
@@ -66,8 +67,8 @@ class Entry:
     target: LoopState
 
 
-Journal = Callable[[Entry], None]
-"""Writes an entry down before the loop moves; raising keeps the loop where it is."""
+Journal = Callable[[Entry, Run], None]
+"""Writes down an entry, and what is known after it; raising keeps the loop where it is."""
 
 
 class Loop:
@@ -80,6 +81,7 @@ class Loop:
         observers: Told of every moment, in order.
         journal: Writes entries down.
         state: Where to start; PREPARING unless a run is resumed.
+        entries: The steps taken in earlier sessions.
 
     Attributes:
         run: What is known now.
@@ -95,13 +97,15 @@ class Loop:
         observers: Sequence[Observer] = (),
         journal: Journal | None = None,
         state: LoopState = LoopState.PREPARING,
+        entries: tuple[Entry, ...] = (),
     ) -> None:
         self.run = run
-        self.entries: tuple[Entry, ...] = ()
+        self.entries = entries
         self._tools = tools
         self._handlers = handlers
         self._observers = tuple(observers)
         self._journal = journal
+        self._unsettled = Usage()
         self._staged: tuple[Run, Outcome] | None = None
         self._walker = _Walker()
         self._machine = Machine(
@@ -155,15 +159,20 @@ class Loop:
             if stop and state is not LoopState.FINISHING:
                 stop.check()
             return self._handlers[state](self.run, self._tools)
+        except BudgetSpent as spent:
+            return Interrupted(SPENT[spent.budget])
         except Cancelled:
             return Interrupted()
 
     def _take(self, state: LoopState, outcome: Outcome) -> Entry:
+        self._unsettled += self._tools.meter.lap()  # a vetoed step has spent what it spent
+        outcome = replace(outcome, usage=self._unsettled)
         self._staged = (advance(self.run, outcome), outcome)
         # The trigger returns False and says nothing when no rule fits.
         if not self._walker.trigger(outcome.event):
             raise NoRuleError(f"no rule for '{outcome.event}' in {state}")
         self.run = self._staged[0]
+        self._unsettled = Usage()
         return self.entries[-1]
 
     def _transition(self, rule: Rule) -> dict[str, Any]:
@@ -191,7 +200,7 @@ class Loop:
         self._tell(Leaving(state, outcome, target, run))
         entry = Entry(len(self.entries) + 1, state, outcome, target)
         if self._journal:
-            self._journal(entry)
+            self._journal(entry, run)
         self.entries = (*self.entries, entry)
 
     def _tell(self, moment: Moment) -> None:

@@ -1,4 +1,7 @@
-"""What each state's handler reports: facts and decisions, never where to go next."""
+"""What each state's handler reports: facts and decisions, never where to go next.
+
+The loop itself fills in `usage`: what was spent on models in the state.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,24 @@ class Ending(StrEnum):
     SOLVED = "all tests pass and no improvements are suggested"
     ITERATIONS = "the maximum of iterations is reached"
     NOTHING_LEFT = "nothing is left to try"
+    CALLS = "the budget of LLM calls is spent"
+    TOKENS = "the budget of tokens is spent"
+    TIME = "the time is over"
     INTERRUPTED = "it was interrupted"
     BROKEN = "the world broke"
+
+
+UNFINISHED = frozenset(
+    {Ending.CALLS, Ending.TOKENS, Ending.TIME, Ending.INTERRUPTED, Ending.BROKEN}
+)
+"""Endings after which a run can go on where it was."""
+
+SPENT: Mapping[str, Ending] = {
+    "calls": Ending.CALLS,
+    "tokens": Ending.TOKENS,
+    "time": Ending.TIME,
+}
+"""Endings by the budget that is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,7 @@ class Prepared:
         generated: Whether a model wrote them just now.
         rollouts: Of the original workflow, where generating needed them; else empty.
         problems: Why a generated suite is not what the model wrote.
+        weights: What the models' names stand for, by name; empty where no provider says.
     """
 
     event: ClassVar[str] = "prepared"
@@ -44,6 +64,7 @@ class Prepared:
     generated: bool = False
     rollouts: tuple[Rollout, ...] = ()
     problems: tuple[str, ...] = ()
+    weights: Mapping[str, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
@@ -14,6 +15,7 @@ from finetune_fsm.improve.compare import Comparison
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Rejection, Strategy
 from finetune_fsm.improve.proposals import VARIANTS
 from finetune_fsm.llm.base import Usage
+from finetune_fsm.llm.meter import Budget
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
@@ -45,11 +47,13 @@ class Settings:
     Attributes:
         workflow: The file to improve; never written to.
         output: Where the best workflow goes.
-        tests: The test file, or None to find or generate one.
+        tests: The test file, or None to generate one.
         model: Name of the reflection LLM.
         max_iterations: Times round the loop, >= 1.
         seed: For sampling; the same seed and replies give the same run.
         jobs: Scenarios run at once, or None for what the server allows.
+        budget: Calls, tokens and seconds that may be spent.
+        allow: What drafts may do beyond what the original can, as `--allow` takes it.
     """
 
     workflow: Path
@@ -59,6 +63,8 @@ class Settings:
     max_iterations: int = 5
     seed: int = 0
     jobs: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,7 @@ class Run:
         iteration: 1-based.
         suite: The scenarios; None until prepared.
         tests: The file they are in.
+        weights: What the models' names stood for at the start, where a provider says.
         candidate: On trial and not judged yet, or None.
         snapshot: Where the candidate on trial is kept.
         rollouts: Of the candidate on trial; empty until it ran.
@@ -150,6 +157,7 @@ class Run:
     iteration: int = 1
     suite: Suite | None = None
     tests: Path | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
     candidate: Candidate | None = None
     snapshot: Path | None = None
     rollouts: tuple[Rollout, ...] = ()
@@ -174,6 +182,15 @@ class Run:
         return self.best is not None and self.best.report.solved
 
     @property
+    def mark(self) -> str:
+        """A digest of what decides how the run goes on; equal after a replay, or rules changed."""
+        best = (self.best.iteration, self.best.candidate.text) if self.best else None
+        candidate = self.candidate.text if self.candidate else None
+        where = (self.iteration, best, candidate, self.ending, self.attempt, self.tried)
+        counts = (self.repairs, self.refused, len(self.rejections), len(self.history))
+        return digest((where, counts, self.problems))
+
+    @property
     def digests(self) -> frozenset[str]:
         """Of all documents that need not be tried again."""
         return frozenset(r.digest for r in self.rejections if r.digest)
@@ -194,6 +211,7 @@ def advance(run: Run, outcome: Outcome) -> Run:
                 run,
                 suite=outcome.suite,
                 tests=outcome.tests,
+                weights=outcome.weights,
                 rollouts=outcome.rollouts,
                 candidate=Candidate(run.original),
             )
@@ -232,7 +250,7 @@ def _tested(run: Run, outcome: Tested) -> Run:
         strategy=draft.attempt.strategy.value if draft else "",
         edits=draft.edits if draft else (),
         snapshot=run.snapshot,
-        usage=run.usage + _minus(sum((r.usage for r in run.history), Usage())),
+        usage=run.usage - sum((r.usage for r in run.history), Usage()),
         comparison=outcome.comparison,
     )
     spent = run.iteration >= run.settings.max_iterations
@@ -280,7 +298,7 @@ def _checked(run: Run, outcome: Checked) -> Run:
         )
     if run.attempt.strategy is not Strategy.REPAIR and run.repairs < REPAIRS:
         return replace(run, problems=outcome.problems)
-    rejected = _rejection(run.draft, "", outcome.problems[0].message)
+    rejected = _rejection(run.draft, "", outcome.problems[0].message, outcome.problems[0].code)
     weary = run.refused + 1 >= DRAFTS
     return replace(
         run,
@@ -292,11 +310,9 @@ def _checked(run: Run, outcome: Checked) -> Run:
     )
 
 
-def _rejection(draft: Draft | None, tried: str, reason: str) -> tuple[Rejection, ...]:
+def _rejection(
+    draft: Draft | None, tried: str, reason: str, code: str = ""
+) -> tuple[Rejection, ...]:
     if draft is None:
         return ()
-    return (Rejection(draft.attempt, tried, in_words(draft.edits), reason),)
-
-
-def _minus(usage: Usage) -> Usage:
-    return Usage(-usage.calls, -usage.prompt_tokens, -usage.completion_tokens, -usage.seconds)
+    return (Rejection(draft.attempt, tried, in_words(draft.edits), reason, code),)

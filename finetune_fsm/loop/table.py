@@ -92,6 +92,14 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def target_of(state: LoopState, event: str, run: Run) -> LoopState | None:
+    """Return where *event* leads from *state* when *run* is known, or None. Pure."""
+    for rule in RULES:
+        if (rule.source, rule.event) == (state, event) and (rule.when is None or rule.when(run)):
+            return rule.target
+    return None
+
+
 def mermaid() -> str:
     """Return the table as a Mermaid state diagram, interruptions left out. Pure."""
     lines = ["stateDiagram-v2", f"    [*] --> {_S.PREPARING}"]

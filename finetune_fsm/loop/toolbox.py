@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune_fsm.errors import FATAL, LLMError, Problem
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.model import Draft
-from finetune_fsm.llm.base import LLM, Completion, Request, Stop, Usage
+from finetune_fsm.llm.base import LLM, Completion, Request, Stop
+from finetune_fsm.llm.meter import Meter
 from finetune_fsm.loop.run import Run
 from finetune_fsm.scenarios.evaluate import roll_out_all
 from finetune_fsm.scenarios.model import Scenario
-from finetune_fsm.storage import write_text
+from finetune_fsm.storage.files import write_text
 from finetune_fsm.workflow.model import Workflow
 
 Progress = Callable[[int, int], None]
@@ -32,6 +33,10 @@ def ignore_progress(done: int, total: int) -> None:  # a Progress
     """Do nothing."""
 
 
+def trust_sources() -> None:
+    """Hold that nobody changes the files during the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Toolbox:
     """What handlers work with.
@@ -42,6 +47,8 @@ class Toolbox:
         approve: Asked for every sound draft.
         stop: Raised when a person wants to stop.
         progress: Told of every finished rollout.
+        meter: Knows what was spent on models.
+        check_sources: Raises SourceChanged when a file that the run was made from has changed.
     """
 
     llm: LLM
@@ -49,6 +56,8 @@ class Toolbox:
     approve: Approve = approve_all
     stop: Stop | None = None
     progress: Progress = ignore_progress
+    meter: Meter = field(default_factory=Meter)
+    check_sources: Callable[[], None] = trust_sources
 
     def roll_out(
         self, workflow: Workflow, scenarios: tuple[Scenario, ...], *, jobs: int | None, seed: int
@@ -64,8 +73,8 @@ class Toolbox:
             on_done=self.progress,
         )
 
-    def ask(self, request: Request) -> tuple[Completion | Problem, Usage]:
-        """Return the reply to *request*, or why this one prompt got none, and what it took.
+    def ask(self, request: Request) -> Completion | Problem:
+        """Return the reply to *request*, or why this one prompt got none.
 
         Raises:
             LLMError: the world is broken, not the prompt.
@@ -76,8 +85,7 @@ class Toolbox:
         except LLMError as error:
             if error.kind in FATAL:
                 raise
-            return Problem(str(error.kind), error.message, error.hint), Usage(calls=1)
+            return Problem(str(error.kind), error.message, error.hint)
         if completion.cut:
-            cut = Problem("cut_by_limit", "the reply is too long and was cut", "be brief")
-            return cut, Usage.of(completion)
-        return completion, Usage.of(completion)
+            return Problem("cut_by_limit", "the reply is too long and was cut", "be brief")
+        return completion

@@ -34,7 +34,6 @@ from finetune_fsm.loop.outcomes import (
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.lines import Line, Tone
-from finetune_fsm.scenarios.load import find_suite
 from finetune_fsm.scenarios.model import ScenarioResult
 from finetune_fsm.sinks import clean, one_line
 from finetune_fsm.workflow.text import parse
@@ -115,7 +114,7 @@ def _header(run: Run) -> Iterator[Line]:
     yield _BLANK
     yield Line(f"Using model: {one_line(settings.model)}")
     yield _BLANK
-    if settings.tests is None and find_suite(settings.workflow) is None:
+    if settings.tests is None:
         yield Line("No test file found: generating test scenarios...")
 
 

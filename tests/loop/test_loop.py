@@ -81,6 +81,7 @@ def test_a_workflow_whose_tests_fail_is_repaired(folder: Path) -> None:
     assert "# one word is wanted" in text
     assert (folder / "mood.yaml").read_text() == WORKFLOW
     assert sorted(p.name for p in folder.iterdir()) == [
+        "mood.agentmech",
         "mood.finetune-iter1.yaml",
         "mood.finetune-iter2.yaml",
         "mood.finetune-iter3.yaml",

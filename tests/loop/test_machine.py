@@ -109,7 +109,7 @@ def test_any_run_ends_within_the_bound_and_journals_every_step(
 ) -> None:
     run = start(iterations)
     written: list[Entry] = []
-    loop = Loop(run, tools(), handlers=handlers(Chance(data=data)), journal=written.append)
+    loop = Loop(run, tools(), handlers=handlers(Chance(data=data)), journal=lambda entry, _: written.append(entry))
     bound = step_bound(run)
     for entry in loop:
         assert entry.number <= bound
@@ -156,7 +156,7 @@ def test_a_veto_or_a_failing_journal_leaves_loop_and_run_as_they_were(
 ) -> None:
     count = 0
 
-    def fail_once(_: object) -> None:
+    def fail_once(*_: object) -> None:
         nonlocal count
         count += 1
         if count == when:

@@ -23,6 +23,6 @@ def handle(run: Run, tools: Toolbox) -> Analyzed:
     question = reflection.request(
         run.settings.model, workflow, report, run.rejections, seed=run.settings.seed
     )
-    reply, usage = tools.ask(question)
+    reply = tools.ask(question)
     reading = reply if isinstance(reply, Problem) else reflection.read(reply.text, workflow)
-    return Analyzed(reflection.analysis(workflow, report, reading), usage=usage)
+    return Analyzed(reflection.analysis(workflow, report, reading))

@@ -45,15 +45,14 @@ def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
     assert run.best is not None  # noqa: S101  # as above
     suspect = run.analysis.suspects[attempt.index]
     brief = Brief(best_of(run), run.best.report, suspect, run.settings.model, run.settings.seed)
-    reply, usage = tools.ask(proposals.request(brief, attempt, run.problems))
+    reply = tools.ask(proposals.request(brief, attempt, run.problems))
     if isinstance(reply, Problem):
-        return Modified(attempt, None, (reply,), usage)
+        return Modified(attempt, None, (reply,))
     read = proposals.read(reply.text, brief, attempt.strategy)
     if isinstance(read, Problem):
-        return Modified(attempt, None, (read,), usage)
+        return Modified(attempt, None, (read,))
     edits, why = read
-    drafted = _drafted(run, attempt, edits, why or suspect.reason, suspect.scenarios)
-    return Modified(attempt, drafted.draft, drafted.problems, usage)
+    return _drafted(run, attempt, edits, why or suspect.reason, suspect.scenarios)
 
 
 def _drafted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.outcomes import Ran
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
@@ -14,16 +13,17 @@ def handle(run: Run, tools: Toolbox) -> Ran:
 
     Raises:
         LLMError: the world broke.
-        Cancelled: a stop was asked for.
+        Cancelled: a stop was asked for, or a budget is spent.
     """
     assert run.candidate is not None  # noqa: S101  # the table comes here only with a candidate
     assert run.suite is not None  # noqa: S101  # and with a suite
     if run.rollouts:
         return Ran(run.rollouts)
-    rollouts = tools.roll_out(
-        parsed(run, run.candidate.text),
-        run.suite.scenarios,
-        jobs=run.settings.jobs,
-        seed=run.settings.seed,
+    return Ran(
+        tools.roll_out(
+            parsed(run, run.candidate.text),
+            run.suite.scenarios,
+            jobs=run.settings.jobs,
+            seed=run.settings.seed,
+        )
     )
-    return Ran(rollouts, sum((rollout.usage for rollout in rollouts), Usage()))

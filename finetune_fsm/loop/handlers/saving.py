@@ -14,7 +14,9 @@ def handle(run: Run, tools: Toolbox) -> Saved:
 
     Raises:
         StorageError: it cannot be written.
+        SourceChanged: somebody changed the workflow or its tests meanwhile.
     """
+    tools.check_sources()
     assert run.candidate is not None  # noqa: S101  # the table comes here only with a candidate
     path = snapshot_path(run.settings.workflow, run.iteration)
     tools.write(path, run.candidate.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.compare import Comparison, Standing, compare
 from finetune_fsm.improve.judge import prefers
-from finetune_fsm.llm.base import Completion, Request, Usage
+from finetune_fsm.llm.base import Completion, Request
 from finetune_fsm.loop.outcomes import Tested
 from finetune_fsm.loop.run import Run, Trial
 from finetune_fsm.loop.toolbox import Toolbox
@@ -38,12 +38,8 @@ def handle(run: Run, tools: Toolbox) -> Tested:
 def _preferred(
     run: Run, best: Trial, report: SuiteReport, comparison: Comparison, tools: Toolbox
 ) -> Tested:
-    usage = Usage()
-
     def ask(request: Request) -> Completion:
-        nonlocal usage
-        reply, spent = tools.ask(request)
-        usage += spent
+        reply = tools.ask(request)
         return Completion("") if isinstance(reply, Problem) else reply
 
     better = prefers(run.settings.model, best_of(run), best.report, report, ask)
@@ -52,7 +48,7 @@ def _preferred(
         if better
         else "all tests still pass, but its results are not clearly better"
     )
-    return Tested(report, better, reason, comparison, usage)
+    return Tested(report, better, reason, comparison)
 
 
 def _reason(comparison: Comparison) -> str:

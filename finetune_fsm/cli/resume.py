@@ -1,0 +1,97 @@
+"""``agentmech resume``: go on with a run that did not come to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+import click
+
+from finetune_fsm.cli import options
+from finetune_fsm.cli.console import Console
+from finetune_fsm.errors import ExitCode
+
+if TYPE_CHECKING:
+    from finetune_fsm.cli.signals import Job
+
+ITERATION_LIMIT = 1_000  # that of the library, here so that help need not import it
+
+
+class Again(TypedDict):
+    """What `api.reopen_run` takes as it is given here."""
+
+    max_iterations: int | None
+    jobs: int | None
+    ignore_changes: bool
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[<run>]")
+@options.value(
+    "-i",
+    "--max-iterations",
+    type=click.IntRange(1, ITERATION_LIMIT),
+    metavar="<number>",
+    help="Maximum number of iterations from now on, those made included",
+)
+@options.BUDGET
+@click.option(
+    "--ignore-changes",
+    is_flag=True,
+    help="Go on with the workflow and the tests as they were when the run began",
+)
+@options.URL
+@options.LLM
+@options.JOBS
+@options.CACHE
+@options.OUTPUT_OPTIONS
+@click.pass_obj
+def resume(
+    console: Console,
+    /,
+    run: str | None,
+    *,
+    max_calls: int | None,
+    max_tokens: int | None,
+    max_time: float | None,
+    ollama_url: str | None,
+    llm_spec: str | None,
+    cached: bool,
+    **again: Unpack[Again],
+) -> ExitCode:
+    """Go on with a run that was stopped, killed or out of budget.
+
+    RUN is its folder, its name or its workflow; the newest here or below when left out. No model
+    is asked again for what it said. Limits that are given hold instead of the run's own, for all
+    its sessions together.
+    """
+    from finetune_fsm import api
+    from finetune_fsm.cli.models import open_chosen
+    from finetune_fsm.cli.session import ended, hands, shown
+    from finetune_fsm.cli.signals import supervised
+    from finetune_fsm.runs import places
+    from finetune_fsm.runs.history import load
+
+    folder = places.find(run)
+    history = load(folder)
+    before = history.settings.budget
+    budget = type(before)(
+        max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
+    )
+    spec = llm_spec if llm_spec or ollama_url else history.beginning.llm or None
+
+    def work(job: Job) -> ExitCode:
+        chosen = open_chosen(console, job, url=ollama_url, spec=spec)
+        with api.reopen_run(
+            folder,
+            llm=chosen.llm,
+            spec=chosen.spec,
+            budget=budget,
+            **again,
+            **hands(console, job, cached=cached),
+        ) as session:
+            spent = session.loop.run.usage.calls
+            where = f"iteration {session.loop.run.iteration}, {session.loop.state}"
+            console.tell(f"Going on with {shown(folder)}: {where}, {spent} LLM calls so far")
+            return ended(console, job, session)
+
+    return supervised(work)

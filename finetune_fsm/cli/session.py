@@ -1,0 +1,148 @@
+"""A run as the command line shows it: told while it goes on, and summed up at its end."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from finetune_fsm.api import Hands, Session, finish
+from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.signals import Job
+from finetune_fsm.errors import ExitCode, FinetuneError
+from finetune_fsm.loop.machine import Leaving, Moment, Observer
+from finetune_fsm.loop.outcomes import UNFINISHED, Ending
+from finetune_fsm.loop.run import IterationRecord, Run
+from finetune_fsm.loop.table import LoopState
+from finetune_fsm.observers.narrator import narrator
+
+STATUS_CODES = {
+    "solved": ExitCode.OK,
+    "improved": ExitCode.OK,
+    "unchanged": ExitCode.FAILED,
+    "interrupted": ExitCode.INTERRUPTED,
+    "failed": ExitCode.WORLD,
+}
+"""Exit code by status.
+
+solved: the best passes all tests; improved: it does better than the original; unchanged: tests
+fail and nothing better was found; interrupted: the run was stopped; failed: the world broke.
+"""
+
+
+def _teller(console: Console) -> Observer:
+    """Return the observer that tells the session; when quiet, only how it ended."""
+    tell = narrator(console.talk.line)
+
+    def tell_the_end(moment: Moment) -> None:
+        if isinstance(moment, Leaving) and moment.state is LoopState.FINISHING:
+            tell(moment)
+
+    return tell_the_end if console.quiet else tell
+
+
+def _progress(console: Console) -> Callable[[int, int], None]:
+    def show(done: int, total: int) -> None:
+        if not console.quiet:
+            console.talk.progress("  scenario", done, total)
+
+    return show
+
+
+def ended(console: Console, job: Job, session: Session) -> ExitCode:
+    """Step the run to its end; whatever happens, the best is kept and the document written."""
+    job.farewell = f"{how_to_resume(session.folder)}\n"
+    loop = session.loop
+    failure: FinetuneError | None = None
+    try:
+        finish(loop)
+    except FinetuneError as error:
+        failure = error
+    except BrokenPipeError:
+        console.out.silence()
+        loop.interrupt(Ending.INTERRUPTED)
+        raise
+    if console.json:
+        document = document_of(loop.run, session.seconds) | {"run": shown(session.folder)}
+        console.document(document | {"error": str(failure) if failure else None})
+    if failure is not None or loop.run.ending in UNFINISHED:
+        console.err.line(how_to_resume(session.folder))
+    if failure is not None:
+        raise failure
+    return STATUS_CODES[status_of(loop.run)]
+
+
+def how_to_resume(folder: Path) -> str:
+    """The line that tells how to go on with the run in *folder*."""
+    return f"to go on: agentmech resume {shlex.quote(shown(folder))}"
+
+
+def shown(path: Path) -> str:
+    """Return *path* as it is shortest from here."""
+    below = os.path.relpath(path)
+    return str(path) if below.startswith(os.pardir) else below
+
+
+def hands(console: Console, job: Job, *, cached: bool) -> Hands:
+    """Return who takes part in a run from the command line."""
+    from finetune_fsm.llm.cache import Store, folder
+
+    return Hands(
+        observers=(_teller(console),),
+        progress=_progress(console),
+        note=console.warn,
+        stop=job.stop,
+        store=Store(folder()) if cached else None,
+    )
+
+
+def status_of(run: Run) -> str:
+    """Return how *run* ended, a key of `STATUS_CODES`. Pure."""
+    if run.ending is Ending.BROKEN:
+        return "failed"
+    if run.ending is Ending.INTERRUPTED:
+        return "interrupted"
+    if run.solved:
+        return "solved"
+    return "improved" if run.best is not None and run.best.iteration > 1 else "unchanged"
+
+
+def document_of(run: Run, seconds: float) -> dict[str, object]:
+    """Return *run*, which took *seconds*, as the document of ``--json``. Pure."""
+    best = run.best
+    return {
+        "status": status_of(run),
+        "ending": run.ending,
+        "iterations": [_row(record) for record in run.history],
+        "best": {"iteration": best.iteration, "pass_rate": best.report.pass_rate} if best else None,
+        "output": shown(run.output) if run.output else None,
+        "tests": shown(run.tests) if run.tests else None,
+        "llm_calls": run.usage.calls,
+        "tokens": run.usage.tokens,
+        "cached": run.usage.cached,
+        "seconds": round(seconds, 3),
+        "refused": [
+            {"strategy": r.attempt.strategy, "change": r.change, "code": r.code, "reason": r.reason}
+            for r in run.rejections
+            if r.code
+        ],
+    }
+
+
+def _row(record: IterationRecord) -> Mapping[str, object]:
+    return {
+        "iteration": record.iteration,
+        "passed": record.passed,
+        "total": record.total,
+        "accepted": record.accepted,
+        "reason": record.reason,
+        "strategy": record.strategy,
+        "edits": [
+            {"op": edit.op, "path": list(edit.path), "value": edit.value, "why": edit.why}
+            for edit in record.edits
+        ],
+        "snapshot": shown(record.snapshot) if record.snapshot else None,
+        "llm_calls": record.usage.calls,
+        "tokens": record.usage.tokens,
+    }

@@ -1,0 +1,90 @@
+"""``agentmech show``: what a run did, from its journal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from finetune_fsm.cli import options
+from finetune_fsm.cli.console import Console
+from finetune_fsm.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from finetune_fsm.observers.lines import Line
+    from finetune_fsm.runs.history import History
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[<run>]")
+@click.option("--story", is_flag=True, help="Tell the whole session again")
+@options.OUTPUT_OPTIONS
+@click.pass_obj
+def show(console: Console, /, run: str | None, *, story: bool) -> ExitCode:
+    """Show what a run did, while it goes on or afterwards.
+
+    RUN is its folder, its name or its workflow; the newest here or below when left out.
+    """
+    from finetune_fsm.cli.session import document_of, how_to_resume, shown
+    from finetune_fsm.runs import places
+    from finetune_fsm.runs.history import load
+
+    history = load(places.find(run))
+    if console.json:
+        found = document_of(history.run, history.seconds)
+        where = {"run": shown(history.folder), "state": history.state, "sessions": history.sessions}
+        console.document({**where, **found, "notes": history.notes})
+        return ExitCode.OK
+    for line in _story(history) if story else _summary(history):
+        console.result(line)
+    if not history.finished:
+        console.tell(how_to_resume(history.folder))
+    return ExitCode.OK
+
+
+def _story(history: History) -> Iterator[Line]:
+    from finetune_fsm.observers.narrator import narrator
+    from finetune_fsm.runs.history import moments
+
+    told: list[Line] = []
+    tell = narrator(told.append)
+    for moment in moments(history):
+        tell(moment)
+        yield from told
+        told.clear()
+
+
+def _summary(history: History) -> Iterator[Line]:
+    from finetune_fsm.cli.session import shown
+    from finetune_fsm.observers.lines import Line, Tone
+    from finetune_fsm.observers.narrator import spent
+    from finetune_fsm.sinks import one_line
+
+    run, settings = history.run, history.settings
+    yield Line(f"Run {shown(history.folder)}", Tone.TITLE)
+    yield Line(f"  Workflow: {settings.workflow}")
+    yield Line(f"  Started: {history.beginning.started}, sessions: {history.sessions}")
+    yield Line(f"  Analysis model: {one_line(settings.model)}")
+    yield Line(f"  Iterations: {len(run.history)} of at most {settings.max_iterations}")
+    for record in run.history:
+        kept = "kept" if record.accepted else "not kept"
+        how = f" ({record.strategy})" if record.strategy else ""
+        tone = Tone.GOOD if record.accepted else Tone.FAINT
+        text = (
+            f"  {record.iteration:>3}. {record.passed}/{record.total} passed, {kept}{how}: "
+            f"{one_line(record.reason)} [{record.usage.calls} calls, {record.usage.tokens} tokens]"
+        )
+        yield Line(text, tone)
+    refused = [rejection for rejection in run.rejections if rejection.code]
+    if refused:
+        yield Line(f"  Drafts refused: {len(refused)}")
+        yield from (Line(f"    {r.code}: {one_line(r.reason)}", Tone.FAINT) for r in refused)
+    for note in history.notes:
+        yield Line(f"  Note: {one_line(note)}", Tone.WARNING)
+    where = run.ending or f"it stands in {history.state}"
+    yield Line(f"  {'Ended because' if run.ending else 'Not ended'}: {where}")
+    if run.output:
+        yield Line(f"  Result: {shown(run.output)}")
+    yield Line(f"  LLM calls: {spent(run.usage, history.seconds)}")

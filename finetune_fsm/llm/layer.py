@@ -1,0 +1,38 @@
+"""A model in front of a model: what every such layer passes on."""
+
+from __future__ import annotations
+
+from finetune_fsm.llm.base import LLM
+
+
+class Layer:
+    """All of an `LLM` but `complete`, which the layers differ in.
+
+    Args:
+        inner: What it stands in front of.
+    """
+
+    def __init__(self, inner: LLM) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        """What people call the inner one."""
+        return self._inner.name
+
+    @property
+    def slots(self) -> int:
+        """How many requests the inner one serves at the same time."""
+        return self._inner.slots
+
+    def models(self) -> tuple[str, ...]:
+        """Return the names of the inner one's models."""
+        return self._inner.models()
+
+    def fingerprint(self, model: str) -> str:
+        """Return what the inner one says of *model*."""
+        return self._inner.fingerprint(model)
+
+    def close(self) -> None:
+        """Free what the inner one holds."""
+        self._inner.close()

@@ -1,0 +1,94 @@
+"""A run being written down: who holds its lock and adds to its journal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from finetune_fsm.codec import plain
+from finetune_fsm.llm.memo import Call
+from finetune_fsm.llm.meter import Meter
+from finetune_fsm.loop.entries import entry_data
+from finetune_fsm.loop.machine import Entry
+from finetune_fsm.loop.run import Run
+from finetune_fsm.runs.places import LOCK
+from finetune_fsm.runs.records import BEGIN, CALL, NOTE, RESUME, STEP, Beginning, Resumption
+from finetune_fsm.storage.journal import Journal
+from finetune_fsm.storage.lock import Lock
+
+
+class Keeper:
+    """Writes down what happens; safe to use from several threads.
+
+    Args:
+        journal: Where to.
+        meter: Knows the seconds of work so far.
+    """
+
+    def __init__(self, journal: Journal, meter: Meter) -> None:
+        self._journal = journal
+        self._meter = meter
+        self._lock = threading.Lock()
+
+    def begin(self, beginning: Beginning) -> None:
+        """Write the first line."""
+        self._append(BEGIN, beginning)
+
+    def resume(self, resumption: Resumption) -> None:
+        """Write that a new session begins."""
+        self._append(RESUME, resumption)
+
+    def call(self, call: Call) -> None:
+        """Write a call down; when this returns, it may be used."""
+        self._append(CALL, call)
+
+    def step(self, entry: Entry, run: Run) -> None:
+        """Write down *entry*, after which *run* is known; then the loop may move."""
+        self._append(STEP, entry_data(entry, run))
+
+    def note(self, message: str) -> None:
+        """Write down what a person should know."""
+        self._append(NOTE, {"message": message})
+
+    def close(self) -> None:
+        """Let go of the journal; nothing is written any more."""
+        with self._lock:
+            self._journal.close()
+
+    def _append(self, kind: str, value: object) -> None:
+        data = plain(value)
+        with self._lock:
+            self._journal.append(kind, data, at=round(self._meter.seconds, 3))
+
+
+@contextmanager
+def kept(journal: Journal, meter: Meter) -> Iterator[Keeper]:
+    """Hold *journal* open for a keeper inside the block."""
+    keeper = Keeper(journal, meter)
+    try:
+        yield keeper
+    finally:
+        keeper.close()
+
+
+@contextmanager
+def alone(home: Path, workflow: Path) -> Iterator[None]:
+    """Hold the lock of all runs of *workflow*, which are in *home*, inside the block.
+
+    Raises:
+        Busy: another process has it.
+        StorageError: it cannot be had.
+    """
+    lock = Lock.take(home / LOCK, str(workflow))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def now() -> str:
+    """The present moment, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,105 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from finetune_fsm.errors import StorageError
+
+_numbers = itertools.count(1)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Put *text* (UTF-8, newlines as they are) at *path* atomically and durably.
+
+    A reader sees the old bytes or the new ones, never a part. A symbolic link is followed, and an
+    existing file's mode is kept. Missing parent folders are made. What a killed process left half
+    written beside *path* is removed.
+
+    Raises:
+        StorageError: the disk, the folder or the permissions do not allow it.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        _replace(target, text.encode("utf-8"))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of *data*; a system may take less at a time than it is given."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def sync(handle: int) -> None:
+    """Return when everything written to *handle* is on the disk itself."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(handle, fcntl.F_FULLFSYNC)  # fsync only reaches the drive's own memory there
+    else:
+        os.fsync(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a name in *folder*, new or replaced, durable; Windows cannot, and need not."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _replace(target: Path, data: bytes) -> None:
+    name = f".{target.name[:100]}.{os.getpid()}-{next(_numbers)}.tmp"
+    temporary = target.with_name(name)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        try:
+            write_all(handle, data)
+            if target.exists():
+                os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))  # noqa: PTH101  # `os` alone
+            sync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, target)  # noqa: PTH105  # as above
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(target.parent)
+
+
+def _sweep(target: Path) -> None:
+    """Remove the temporary files of *target* whose process is dead."""
+    pattern = re.compile(re.escape(f".{target.name[:100]}.") + r"(\d+)-\d+\.tmp")
+    with os.scandir(target.parent) as entries:
+        found = [(entry.path, pattern.fullmatch(entry.name)) for entry in entries]
+    for path, match in found:
+        if match and not is_alive(int(match[1])):
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108  # as above
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process has the number *pid* now; when the system does not say, it may."""
+    if sys.platform == "win32":
+        return True  # there os.kill would end it
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
