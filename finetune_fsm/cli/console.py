@@ -15,7 +15,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
 from finetune_fsm.observers.lines import Line, Tone
-from finetune_fsm.sinks import ascii_json, clean, inert, json_text, known, look_again
+from finetune_fsm.sinks import clean, known, look_again
 
 if TYPE_CHECKING:
     from finetune_fsm.cli.terminal import Terminal
@@ -144,6 +144,8 @@ class Screen:
     def _safe(self, text: str) -> str:
         shown = clean(text, limit=max(len(text), 1))
         if self._on_runner:
+            from finetune_fsm.sinks import inert
+
             shown = inert(shown, fresh=self._fresh)
         for sign, instead in self._missing.items():
             shown = shown.replace(sign, instead)
@@ -228,6 +230,7 @@ class Console:
 def document(value: object) -> str:
     """Return *value* as JSON text for people and programs, ending with a newline."""
     from finetune_fsm.codec import plain
+    from finetune_fsm.sinks import ascii_json, json_text
 
     return ascii_json(json_text(plain(value))) + "\n"
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from finetune_fsm.errors import Problem
-from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.sinks import clean, known, one_line
 
 WINDOW = 96
 """Characters of a source line that are shown."""
@@ -26,7 +26,7 @@ def as_text(problem: Problem, *, source: str | None = None) -> str:
     """
     shown = replace(problem, file=one_line(problem.file, limit=1000))
     head = one_line(str(shown), limit=2000)
-    lines = source.splitlines() if source is not None else _lines(problem.file)
+    lines = _split(source) if source is not None else _lines(problem.file)
     if not 0 < problem.line <= len(lines):
         return head
     return "\n".join((head, *excerpt(lines[problem.line - 1], problem.line, problem.column)))
@@ -38,6 +38,8 @@ def excerpt(line: str, number: int, column: int) -> tuple[str, str]:
     A long line is shown from somewhat before the column on.
     """
     at = min(max(column, 1) - 1, len(line))
+    before, line = known().mask(line[:at]), known().mask(line)
+    at = min(len(before), len(line))  # where no secret was hidden, the same
     start = 0 if at < WINDOW - 20 else at - WINDOW // 2
     cut = "…" if start else ""
     before = cut + clean(line[start:at].replace("\t", " "))
@@ -51,6 +53,11 @@ def _width(text: str) -> int:
     """Columns that *text*, which is clean, takes on a screen."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+@lru_cache(maxsize=4)
+def _split(source: str) -> tuple[str, ...]:
+    return tuple(source.splitlines())
 
 
 @lru_cache(maxsize=4)

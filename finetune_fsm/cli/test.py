@@ -10,6 +10,7 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.publish import FORMATS, JSON, TEXT, publish
 from finetune_fsm.errors import ExitCode, InvalidDocument, UsageError, errors_in
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from finetune_fsm.errors import Problem
     from finetune_fsm.scenarios.model import ScenarioResult, Suite, SuiteReport
     from finetune_fsm.workflow.model import Workflow
-
-TEXT, JSON, MARKDOWN, JUNIT = FORMATS = ("text", "json", "markdown", "junit")
-"""Those of the reports, here so that help need not import them."""
 
 
 @click.command()
@@ -56,7 +54,8 @@ def test(  # noqa: PLR0913  # one argument per option
 ) -> ExitCode:
     """Run the scenarios of a test file, or those of a workflow whose test file stands beside it.
 
-    --json is --format json.
+    --json is --format json. --format github marks failed scenarios in the test file, and writes
+    the step's summary where $GITHUB_STEP_SUMMARY says.
     """
     from finetune_fsm.cli.models import open_llm
     from finetune_fsm.cli.signals import supervised
@@ -82,7 +81,7 @@ def test(  # noqa: PLR0913  # one argument per option
             on_result=show.result,
         )
         show.end(report)
-        _publish(console, subject, report, form, output)
+        publish(console, subject, report, form=form, output=output)
         return ExitCode.OK if report.solved else ExitCode.FAILED
 
     return supervised(work)
@@ -104,7 +103,7 @@ def format_of(wanted: str | None, output: str | None, *, json: bool) -> str:
 
     form = formats.format_of(Path(output))
     if form is None:
-        known = ".txt, .json, .md and .xml"
+        known = ".txt, .json, .md, .xml and .csv"
         raise UsageError(f"'{one_line(output)}' ends in none of {known} — say --format")
     return form
 
@@ -222,31 +221,3 @@ class Shown:
             self._console.result(line)
         else:
             self._console.tell(line)
-
-
-def _publish(
-    console: Console, subject: Subject, report: SuiteReport, form: str, output: str | None
-) -> None:
-    """Write the report in its *form* to the file *output*, or to standard output.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
-    from datetime import UTC, datetime
-
-    from finetune_fsm.reports import json_report
-    from finetune_fsm.reports.formats import FORMATS as RENDERERS
-    from finetune_fsm.storage import write_text
-
-    timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    text = RENDERERS[form](report, workflow=subject.name, timestamp=timestamp)
-    if output is not None:
-        write_text(Path(output), text)
-        console.tell(f"report: {one_line(output, limit=1000)}")
-    elif form == JSON:
-        shape = json_report.shape(report, workflow=subject.name, timestamp=timestamp)
-        console.document(shape)
-    elif form == JUNIT:  # stays XML in every encoding
-        console.out.piece(text.encode("ascii", "xmlcharrefreplace").decode())
-    elif form == MARKDOWN:
-        console.out.piece(text)

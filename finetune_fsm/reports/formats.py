@@ -7,12 +7,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from finetune_fsm.reports import json_report, junit_report, markdown_report, text_report
+from finetune_fsm.reports import (
+    csv_report,
+    github_report,
+    json_report,
+    junit_report,
+    markdown_report,
+    text_report,
+)
 from finetune_fsm.scenarios.model import SuiteReport
 
 
 class Render(Protocol):
-    """Turns a suite's verdict into the text of one form; pure."""
+    """Turns a suite's verdict into the text of one form, in which no secret is shown."""
 
     def __call__(self, report: SuiteReport, *, workflow: str, timestamp: str) -> str:
         """Return *report* as text with a line end at its end."""
@@ -25,11 +32,20 @@ FORMATS: Mapping[str, Render] = MappingProxyType(
         "json": json_report.render,
         "markdown": markdown_report.render,
         "junit": junit_report.render,
+        "csv": csv_report.render,
+        "github": github_report.render,
     }
 )
 
 _ENDINGS = MappingProxyType(
-    {".json": "json", ".md": "markdown", ".markdown": "markdown", ".xml": "junit", ".txt": "text"}
+    {
+        ".csv": "csv",
+        ".json": "json",
+        ".md": "markdown",
+        ".markdown": "markdown",
+        ".txt": "text",
+        ".xml": "junit",
+    }
 )
 
 

@@ -23,7 +23,7 @@ _TICKS = re.compile("`+")
 
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
-    """Return *report* as Markdown, with a line end at its end. Pure.
+    """Return *report* as Markdown, with a line end at its end.
 
     Foreign text stays text: it makes no heading, list, table cell, link, image or HTML.
 
@@ -32,20 +32,30 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
         workflow: The workflow as the user named it.
         timestamp: When it was judged, ISO 8601.
     """
-    parts = [
+    sections = (section(number, result) for number, result in enumerate(report.results, 1))
+    start = head(report, workflow=workflow, timestamp=timestamp)
+    return "\n\n".join((start, *sections)) + "\n"
+
+
+def head(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
+    """Return what stands above the scenarios, without a line end at its end."""
+    parts = (
         f"# Test report: {escaped(workflow)}",
         f"Judged: {escaped(timestamp)}",
         "## Summary",
         "\n".join(_summary(report)),
         "## Scenarios",
-    ]
-    for number, result in enumerate(report.results, 1):
-        parts += _section(number, result)
-    return "\n\n".join(parts) + "\n"
+    )
+    return "\n\n".join(parts)
+
+
+def section(number: int, result: ScenarioResult) -> str:
+    """Return what stands about the scenario with *number*, without a line end at its end."""
+    return "\n\n".join(_paragraphs(number, result))
 
 
 def escaped(text: str) -> str:
-    """Return *text* on one line, every character of it meaning itself. Pure.
+    """Return *text* on one line, every character of it meaning itself.
 
     Source: CommonMark 0.31, backslash escapes; GitHub's extended autolinks.
     """
@@ -54,14 +64,14 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return *text* on one line as a code span, longer than any row of ticks inside. Pure."""
+    """Return *text* on one line as a code span, longer than any row of ticks inside."""
     line = one_line(text, limit=_LIMIT) or " "
     ticks = "`" * (1 + max((len(row) for row in _TICKS.findall(line)), default=0))
     return f"{ticks} {line} {ticks}"
 
 
 def _block(text: str) -> str:
-    """Return *text* as a fenced block, the fence longer than any inside. Pure."""
+    """Return *text* as a fenced block, the fence longer than any inside."""
     body = clean(text, limit=_LIMIT)
     ticks = "`" * max(3, 1 + max((len(row) for row in _TICKS.findall(body)), default=0))
     return f"{ticks}text\n{body}\n{ticks}"
@@ -85,7 +95,7 @@ def _summary(report: SuiteReport) -> Iterator[str]:
         yield f"| {what} | {value} |"
 
 
-def _section(number: int, result: ScenarioResult) -> Iterator[str]:
+def _paragraphs(number: int, result: ScenarioResult) -> Iterator[str]:
     scenario = result.scenario
     yield f"### {number}. {escaped(scenario.name)}: {WORDS[result.verdict]}"
     if scenario.description.strip():

@@ -14,7 +14,7 @@ _LIMIT = 500
 
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
-    """Return *report* as text, with a line end at its end. Pure.
+    """Return *report* as text, with a line end at its end.
 
     Args:
         report: The verdict.
@@ -28,14 +28,19 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
 
 
 def scenario_lines(result: ScenarioResult) -> tuple[str, ...]:
-    """Return one line, and one more for each reason why *result* did not pass. Pure."""
-    name = one_line(result.scenario.name, limit=_LIMIT)
-    head = f"{WORDS[result.verdict]} {name}  {duration(result.rollout.seconds)}"
+    """Return one line, and one more for each reason why *result* did not pass."""
+    took = duration(result.rollout.seconds)
+    head = f"{WORDS[result.verdict]} {shown_name(result)}  {took}"
     return (head, *(f"      {reason}" for reason in reasons(result)))
 
 
+def shown_name(result: ScenarioResult) -> str:
+    """Return the name of *result*'s scenario on one line."""
+    return one_line(result.scenario.name, limit=_LIMIT)
+
+
 def reasons(result: ScenarioResult) -> Iterator[str]:
-    """Yield, a line each, why *result* did not pass. Pure."""
+    """Yield, a line each, why *result* did not pass."""
     if result.error:
         yield f"the run failed: {one_line(result.error, limit=_LIMIT)}"
     for found in result.failures:

@@ -25,11 +25,25 @@ prompts that models are sent, and the journal of a run, which its owner alone ca
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING
+
 from finetune_fsm.sinks.cleaning import LIMIT, clean, one_line, visible, visible_line
-from finetune_fsm.sinks.forms import ascii_json, csv_cell, html, json_text, xml
-from finetune_fsm.sinks.github import command, inert, stopped
-from finetune_fsm.sinks.names import distinct_slug, slug
-from finetune_fsm.sinks.secrets import MASK, Secrets, known, look_again, masked
+from finetune_fsm.sinks.environment import known, look_again
+
+if TYPE_CHECKING:
+    from finetune_fsm.sinks.forms import ascii_json, csv_cell, html, json_text, xml
+    from finetune_fsm.sinks.github import command, inert, stopped
+    from finetune_fsm.sinks.names import distinct_slug, slug
+    from finetune_fsm.sinks.secrets import MASK, Secrets, masked
+
+_HOMES = {
+    **dict.fromkeys(("ascii_json", "csv_cell", "html", "json_text", "xml"), "forms"),
+    **dict.fromkeys(("command", "inert", "stopped"), "github"),
+    **dict.fromkeys(("distinct_slug", "slug"), "names"),
+    **dict.fromkeys(("MASK", "Secrets", "masked"), "secrets"),
+}
+"""What loads on first use: ``agentmech --help`` needs the core alone."""
 
 __all__ = [
     "LIMIT",
@@ -53,3 +67,11 @@ __all__ = [
     "visible_line",
     "xml",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load the public name *name* from its module (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from finetune_fsm.sinks.secrets import Secrets, known
+from finetune_fsm.sinks.environment import known
+
+if TYPE_CHECKING:
+    from finetune_fsm.sinks.secrets import Secrets
 
 LIMIT = 20_000
 """Characters shown of one text at most."""

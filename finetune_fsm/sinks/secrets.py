@@ -7,11 +7,13 @@ Two kinds. Known values: environment variables whose name says that they are sec
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from operator import itemgetter
+
+from finetune_fsm.sinks.credentials import credentials_in, waiting
+from finetune_fsm.sinks.environment import known
 
 MASK = "***"
 
@@ -23,7 +25,7 @@ _OTHER_WORDS = frozenset(
     {"DONKEY", "HOCKEY", "HOTKEY", "JOCKEY", "MONKEY", "PUBKEY", "TURKEY", "WHISKEY"}
 )
 _PLACES = frozenset({"DIR", "DIRECTORY", "FILE", "FOLDER", "PATH"})
-_PART = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+")
+_PART = r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+"
 
 _ORDINARY = frozenset(
     {"anything", "changeme", "disabled", "localhost", "not-needed", "password", "passwords"}
@@ -31,44 +33,10 @@ _ORDINARY = frozenset(
 )
 """What people put where a secret is asked for and none is needed; hiding it hides nothing."""
 
-_PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
-
-_PARAMETER = r"""[\w-]+=(?:"[^"\n]*"|[^\s"',;]*)"""
-_CREDENTIALS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
-    (("://",), re.compile(r"""://([^\s/?#@:"'<>]*:[^\s/"'<>]*|[^\s/?#"'<>]*)@""")),
-    (
-        ("authorization",),  # RFC 9110, section 11.4: a scheme, then a token or parameters
-        re.compile(
-            r"""\bauthorization["']?[ \t]*[:=][ \t]*["']?("""
-            rf"""(?:[\w-]+[ \t]+)?(?:{_PARAMETER}|[^\s"',;]+)(?:,[ \t]*{_PARAMETER})*)""",
-            re.IGNORECASE,
-        ),
-    ),
-    (
-        ("api-key", "api_key"),
-        re.compile(r"""\bapi[-_]key["']?[ \t]*[:=][ \t]*["']?([^\s"',;&]+)""", re.IGNORECASE),
-    ),
-    # RFC 6750, section 2.1; shorter ones are words: the bearer of this letter
-    (("bearer",), re.compile(r"\bbearer[ \t]+([\w.~+/=-]{6,})", re.IGNORECASE)),
-    (
-        ("key=", "token="),
-        re.compile(
-            r"""[?&;](?:api[-_]?key|access_token|auth_token|key|token)=([^\s&#"'<>]+)""",
-            re.IGNORECASE,
-        ),
-    ),
-)
-"""What looks like a credential, group 1 of each; first some lower-case words that it must hold."""
+_PLAIN = r"[A-Za-z0-9_.~-]+"
 
 _AHEAD = 512
 """Characters beyond a cut in which a credential's end is looked for."""
-
-_BEGUN = re.compile(
-    r"""(?:(?:authorization|api[-_]key|bearer)["']?[ \t]*[:=]?[ \t]*["']?(?:[\w-]+[ \t]+)?\S*"""
-    r"""|[a-z][a-z0-9+.-]*://\S*|[?&;][a-z_-]+=\S*|[!-~]*|\r)\Z""",
-    re.IGNORECASE,
-)
-"""The end of a text that may go on as a credential; the last word, if nothing more."""
 
 _LONGEST_WAIT = 4096
 """Characters that wait for what follows them at most."""
@@ -123,9 +91,11 @@ class Secrets:
         The rest may be the beginning of a secret: it waits for the text that follows.
         """
         at = self._waiting(text)
-        for start, end in reversed(self._spans(text)):
-            if start < at and not text[end:at].strip(" \t,"):  # it may go on
-                at = start
+        for begin, _, end in sorted(credentials_in(text), key=itemgetter(2), reverse=True):
+            if end < _edge(text, at):
+                break
+            at = min(at, begin)  # it may go on
+        at = min([at, *(start for start, end in self._spans(text) if start < at < end)])
         if len(text) - at > _LONGEST_WAIT:
             return self.mask(text), ""
         return self.mask(text[:at]), text[at:]
@@ -133,8 +103,7 @@ class Secrets:
     def _waiting(self, text: str) -> int:
         """Where the end of *text* begins that may become a secret."""
         since = max(0, len(text) - _LONGEST_WAIT)
-        begun = _BEGUN.search(text, since)
-        at = begun.start() if begun else len(text)
+        at = waiting(text, since)
         for value in self.values:
             start = max(len(text) - len(value) + 1, 0)
             while (start := text.find(value[0], start, at)) >= 0:
@@ -145,7 +114,8 @@ class Secrets:
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Where something to hide begins and ends, in order, apart from each other."""
-        found = sorted({*self._values_in(text), *_credentials_in(text)})
+        credentials = ((start, end) for _, start, end in credentials_in(text))
+        found = sorted({*self._values_in(text), *credentials})
         apart: list[tuple[int, int]] = []
         for start, end in found:
             if apart and start < apart[-1][1]:
@@ -162,13 +132,11 @@ class Secrets:
                 start = text.find(value, start + 1)  # it may overlap itself
 
 
-def _credentials_in(text: str) -> Iterator[tuple[int, int]]:
-    lower = text.lower()
-    for words, pattern in _CREDENTIALS:
-        if any(word in lower for word in words):
-            for match in pattern.finditer(text):
-                if match[1]:
-                    yield match.span(1)
+def _edge(text: str, at: int) -> int:
+    """Where that ends before *at* in *text* which is more than white space and a comma."""
+    while at and text[at - 1] in " \t,":
+        at -= 1
+    return at
 
 
 def _masked(text: str, spans: list[tuple[int, int]]) -> str:
@@ -184,7 +152,7 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
 
 def names_a_secret(name: str) -> bool:
     """Whether a variable called *name* is meant to be secret. Pure."""
-    parts = [part.upper().removesuffix("S") for part in _PART.findall(name)]
+    parts = [part.upper().removesuffix("S") for part in re.findall(_PART, name)]
     if not parts or parts[-1] in _PLACES:
         return False
     return any(part.endswith(_WORDS) and part not in _OTHER_WORDS for part in parts)
@@ -201,7 +169,7 @@ def _pieces(value: str) -> Iterator[str]:
 def _spellings(value: str) -> Iterator[str]:
     """Yield *value* as it is, and as JSON, Python and URLs write it."""
     yield value
-    if _PLAIN.fullmatch(value):
+    if re.fullmatch(_PLAIN, value):
         return
     import json
 
@@ -211,18 +179,7 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(value)[1:-1]
     data = value.encode("utf-8", "surrogatepass")
-    yield "".join(c if _PLAIN.fullmatch(c := chr(byte)) else f"%{byte:02X}" for byte in data)
-
-
-@cache
-def known() -> Secrets:
-    """Return the secrets of this process: those of its environment at the first call."""
-    return Secrets.of(os.environ)
-
-
-def look_again() -> None:
-    """Let the next call of `known` look at the environment anew; a command begins with it."""
-    known.cache_clear()
+    yield "".join(c if re.fullmatch(_PLAIN, c := chr(byte)) else f"%{byte:02X}" for byte in data)
 
 
 def masked(value: object, *, secrets: Secrets | None = None) -> object:
@@ -231,7 +188,19 @@ def masked(value: object, *, secrets: Secrets | None = None) -> object:
     if isinstance(value, str):
         return hidden.mask(value)
     if isinstance(value, Mapping):
-        return {masked(k, secrets=hidden): masked(v, secrets=hidden) for k, v in value.items()}
+        return _masked_items(value, hidden)
     if isinstance(value, list | tuple):
         return [masked(item, secrets=hidden) for item in value]
     return value
+
+
+def _masked_items(value: Mapping[object, object], secrets: Secrets) -> dict[object, object]:
+    shown: dict[object, object] = {}
+    for key, item in value.items():
+        name = hidden = masked(key, secrets=secrets)
+        number = 1
+        while name in shown:  # two keys that look alike now are still two
+            number += 1
+            name = f"{hidden} ({number})"
+        shown[name] = masked(item, secrets=secrets)
+    return shown

@@ -1,0 +1,87 @@
+"""Where a suite's report goes: a file, standard output, or GitHub's runner."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from finetune_fsm.cli.console import Console
+from finetune_fsm.sinks import one_line
+
+if TYPE_CHECKING:
+    from finetune_fsm.scenarios.model import SuiteReport
+
+FORMATS = ("text", "json", "markdown", "junit", "csv", "github")
+"""Those of the reports, here so that help need not import them."""
+
+TEXT, JSON, MARKDOWN, JUNIT, CSV, GITHUB = FORMATS
+
+
+class Tested(Protocol):
+    """What was tested: its test file, and the workflow's file as a report names it."""
+
+    @property
+    def path(self) -> Path:
+        """The test file."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The workflow's file."""
+        ...
+
+
+def publish(
+    console: Console, tested: Tested, report: SuiteReport, *, form: str, output: str | None
+) -> None:
+    """Write *report* in its *form* to the file *output*, or to standard output.
+
+    The text of a run was shown while it ran.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    from datetime import UTC, datetime
+
+    from finetune_fsm.reports import json_report
+    from finetune_fsm.reports.formats import FORMATS as RENDERERS
+    from finetune_fsm.storage.files import write_text
+
+    timestamp = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    if form == GITHUB:
+        text = _for_github(console, tested, report, timestamp)
+    else:
+        text = RENDERERS[form](report, workflow=tested.name, timestamp=timestamp)
+    if output is not None:
+        write_text(Path(output), text)
+        console.tell(f"report: {one_line(output, limit=1000)}")
+    elif form == JSON:
+        shape = json_report.shape(report, workflow=tested.name, timestamp=timestamp)
+        console.document(shape)
+    elif form == JUNIT:  # stays XML in every encoding
+        console.out.piece(text.encode("ascii", "xmlcharrefreplace").decode())
+    elif form == GITHUB:  # commands of ours
+        console.out.raw(text)
+    elif form in (MARKDOWN, CSV):
+        console.out.piece(text)
+
+
+def _for_github(console: Console, tested: Tested, report: SuiteReport, timestamp: str) -> str:
+    """Append the step's summary and return its log; a summary that fails costs neither."""
+    from finetune_fsm.cli.github import append_summary, places_in
+    from finetune_fsm.reports import github_report
+
+    try:
+        summary = github_report.summary(report, workflow=tested.name, timestamp=timestamp)
+        append_summary(summary, os.environ)
+    except OSError as error:
+        console.warn(f"the step has no summary: {error.strerror}")
+    places = places_in(tested.path, os.environ)
+    return github_report.render(
+        report,
+        workflow=tested.name,
+        timestamp=timestamp,
+        file=places.file,
+        lines=places.lines,
+    )
