@@ -8,19 +8,28 @@ must not pay for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
+from heapq import nlargest
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
-from finetune_fsm.errors import Path, Problem
+from finetune_fsm.errors import Path, Problem, Severity
 from finetune_fsm.sinks import one_line
 
 WORKFLOW = "workflow"
 SUITE = "suite"
 
+PROBLEM_LIMIT = 50
+"""Problems of one kind that are told; nobody reads more, and each costs time to word."""
+
 _EMPTY = "must not be empty"
+_WORD_LIMIT = 100  # characters; nobody mistypes a longer word
+_COMPARED = 20
+_CLOSE = 0.6
 
 
 @cache
@@ -42,13 +51,47 @@ def problems_in(document: object, name: str) -> tuple[Problem, ...]:
     """Return all that the schema called *name* has against *document*, causes first. Pure.
 
     A problem that only follows from another at the same place or above is left out, so that a
-    wrong ``type`` is not buried under the fields that the wrong type would need.
+    wrong ``type`` is not buried under the fields that the wrong type would need. Beyond
+    `PROBLEM_LIMIT` unknown keys, and as many other problems, the rest is left out with a word.
     """
-    found = [
-        problem for error in _validator(name).iter_errors(document) for problem in _problems(error)
-    ]
-    unique = {(problem.path, problem.message): problem for problem in found}
-    return tuple(sorted(unique.values(), key=_order))
+    room = _Room()
+    found = (p for e in _validator(name).iter_errors(document) for p in _problems(e, room))
+    # Unknown keys have a room of their own: tolerated, they must not hide what is an error.
+    unique: dict[tuple[Path, str], Problem] = {}
+    others = 0
+    for problem in found:
+        others += problem.code != "unknown_key"
+        if others > PROBLEM_LIMIT:
+            room.left_out = room.left_out or problem.path
+            break
+        unique[problem.path, problem.message] = problem
+    more = () if room.left_out is None else (_more(room.left_out),)
+    return (*sorted(unique.values(), key=_order), *more)
+
+
+@dataclass(slots=True)
+class _Room:
+    """How many more unknown keys are told, and where the first stands that is not."""
+
+    keys: int = PROBLEM_LIMIT
+    left_out: Path | None = None
+
+
+def limited(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Yield *problems* up to `PROBLEM_LIMIT`, then a last one that says that there are more.
+
+    For problems that are all of one severity: an error behind many warnings would be lost. Pure.
+    """
+    waiting = iter(problems)
+    yield from islice(waiting, PROBLEM_LIMIT)
+    following = next(waiting, None)
+    if following is not None:
+        yield _more(following.path)
+
+
+def _more(path: Path) -> Problem:
+    message = f"more problems like these {PROBLEM_LIMIT} follow from here on"
+    return Problem("more_problems", message, "correct these first", path, Severity.WARNING)
 
 
 def check(document: object, rules: Mapping[str, Any]) -> tuple[Problem, ...]:
@@ -56,26 +99,26 @@ def check(document: object, rules: Mapping[str, Any]) -> tuple[Problem, ...]:
     from jsonschema import Draft202012Validator
 
     errors = Draft202012Validator(rules).iter_errors(document)
-    return tuple(problem for error in errors for problem in _problems(error))
+    return tuple(problem for error in errors for problem in _problems(error, _Room()))
 
 
 def _order(problem: Problem) -> tuple[int, str, str]:
     return len(problem.path), problem.pointer, problem.message
 
 
-def _problems(error: Any) -> list[Problem]:
+def _problems(error: Any, room: _Room) -> list[Problem]:
     """Turn one jsonschema error into problems a person can act on."""
     path: Path = tuple(error.absolute_path)
     keyword = error.validator
     if keyword == "additionalProperties" and error.validator_value is False:
-        return [_unknown_key(path, key, error.schema) for key in _extra_keys(error)]
+        return _unknown_keys(path, error, room)
     if keyword == "required":
         missing = [key for key in error.validator_value if key not in error.instance]
         return [_missing_key(path, key, error) for key in missing]
     if keyword == "oneOf" and "discriminator" in error.schema:
-        return _discriminated(error, path)
+        return _discriminated(error, path, room)
     if keyword in ("oneOf", "anyOf") and error.context and "hint" not in error.schema:
-        return _problems(_closest(error))
+        return _problems(_closest(error), room)
     if "propertyNames" in error.relative_schema_path:
         return [_bad_name(path, error)]
     message, hint = _wording(error)
@@ -83,7 +126,7 @@ def _problems(error: Any) -> list[Problem]:
     return [Problem(code, message, hint, path)]
 
 
-def _discriminated(error: Any, path: Path) -> list[Problem]:
+def _discriminated(error: Any, path: Path, room: _Room) -> list[Problem]:
     """Return the complaints of the one branch that the value's own type names.
 
     The annotation ``discriminator`` beside ``oneOf`` says which property tells the branches apart,
@@ -106,7 +149,7 @@ def _discriminated(error: Any, path: Path) -> list[Problem]:
             message = f"{_shown(given)} is no known {name}"
             return [Problem("unknown_type", message, hint, (*path, name))]
     chosen = (e for e in error.context if e.relative_schema_path[0] == branch)
-    return [problem for inner in chosen for problem in _problems(inner)]
+    return [problem for inner in chosen for problem in _problems(inner, room)]
 
 
 def _missing_type(path: Path, name: str, error: Any, choices: Sequence[str]) -> Problem:
@@ -125,6 +168,15 @@ def _closest(error: Any) -> Any:
 def _extra_keys(error: Any) -> list[str]:
     known = set(error.schema.get("properties", ()))
     return [key for key in error.instance if key not in known]
+
+
+def _unknown_keys(path: Path, error: Any, room: _Room) -> list[Problem]:
+    keys = _extra_keys(error)
+    told = keys[: room.keys]
+    room.keys -= len(told)
+    if len(told) < len(keys) and room.left_out is None:
+        room.left_out = (*path, keys[len(told)])
+    return [_unknown_key(path, key, error.schema) for key in told]
 
 
 def _unknown_key(path: Path, key: str, rules: Mapping[str, Any]) -> Problem:
@@ -228,8 +280,33 @@ def _shown(value: object) -> str:
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Return ``did you mean 'x'?`` for the likeliest of *known*, or empty text. Pure."""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if len(word) > _WORD_LIMIT:
+        return ""
+    close = _closest_word(word, known)
     if not close:
         lowered = {name.lower(): name for name in known}
-        close = [lowered[word.lower()]] if word.lower() in lowered else []
-    return f"did you mean '{close[0]}'?" if close else ""
+        close = lowered.get(word.lower(), "")
+    return f"did you mean '{close}'?" if close else ""
+
+
+def _closest_word(word: str, known: Sequence[str]) -> str:
+    """Return what `difflib.get_close_matches` would put first, or empty text.
+
+    It compares with all that are half alike, which takes milliseconds among hundreds of similar
+    names; here only with those that share the most letters.
+    """
+    matcher = SequenceMatcher()
+    matcher.set_seq2(word)
+    sharing: list[tuple[float, str]] = []
+    for name in known:
+        matcher.set_seq1(name)
+        if matcher.real_quick_ratio() >= _CLOSE:
+            sharing.append((matcher.quick_ratio(), name))
+    ratios: list[tuple[float, str]] = []
+    for most, name in nlargest(_COMPARED, sharing):
+        if most < _CLOSE:
+            break
+        matcher.set_seq1(name)
+        ratios.append((matcher.ratio(), name))
+    best = max(ratios, default=(0.0, ""))
+    return best[1] if best[0] >= _CLOSE else ""

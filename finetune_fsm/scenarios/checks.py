@@ -14,11 +14,11 @@ from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.scenarios.assertions import judge, trimmed
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import pattern_problem
-from finetune_fsm.schema import suggestion
+from finetune_fsm.schema import limited, suggestion
 from finetune_fsm.sinks import one_line, visible
 from finetune_fsm.workflow.model import END, ERROR_VARIABLES, State, StateKind, Workflow
 
-COMPARED = 50
+COMPARED = 20
 """Assertions of one scenario that are looked at for contradictions, each with each."""
 
 _DEPTH = 8
@@ -85,26 +85,38 @@ def _surely_asked(workflow: Workflow) -> tuple[str, ...]:
 
 
 def check(document: object, names: Vocabulary | None) -> tuple[Problem, ...]:
-    """Return what is wrong with *document* beyond its schema, in document order.
+    """Return what is wrong with *document* beyond its schema: errors, then warnings.
+
+    Each in document order, and no more of each than `schema.PROBLEM_LIMIT`.
 
     Args:
         document: A test file as plain data, of any shape.
         names: What the workflow knows, or None when it could not be read.
     """
-    return tuple(_problems(document, names))
+    return (*limited(_errors(document, names)), *limited(_doubts(document, names)))
 
 
-def _problems(document: object, names: Vocabulary | None) -> Iterator[Problem]:
+def _errors(document: object, names: Vocabulary | None) -> Iterator[Problem]:
     taken: set[str] = set()
     for path, scenario in _mappings(document, "test_scenarios", ()):
         yield from _name_problems(scenario.get("name"), taken, (*path, "name"))
         yield from _input_problems(scenario, names, path)
+        for place, raw in _mappings(scenario, "assertions", path):
+            yield from _pattern_problems(raw, place)
+            if names:
+                yield from _unknown_state_reached(raw, names, place)
+
+
+def _doubts(document: object, names: Vocabulary | None) -> Iterator[Problem]:
+    for path, scenario in _mappings(document, "test_scenarios", ()):
+        if names:
+            yield from _missing_inputs(scenario, names, path)
         assertions = list(_mappings(scenario, "assertions", path))
         for place, raw in assertions:
-            yield from _pattern_problems(raw, place)
+            yield from _slashes(raw, place)
             yield from _idle_keys(raw, place)
             if names:
-                yield from _unknown_names(raw, names, place)
+                yield from _unset_target(raw, names, place)
         yield from _contradictions(assertions[:COMPARED])
 
 
@@ -145,7 +157,13 @@ def _input_problems(
         given.add(state)
         if names:
             yield from _input_state_problems(state, names, (*place, "state"))
-    silent = [state for state in names.asked if state not in given] if names else []
+
+
+def _missing_inputs(
+    scenario: Mapping[str, object], names: Vocabulary, path: Path
+) -> Iterator[Problem]:
+    given = [item.get("state") for _, item in _mappings(scenario, "inputs", path)]
+    silent = [state for state in names.asked if state not in given]
     if silent:
         which = ", ".join(f"'{one_line(state)}'" for state in silent[:5])
         message = f"no input for {which}, which then gets empty text"
@@ -166,15 +184,25 @@ def _input_state_problems(state: str, names: Vocabulary, path: Path) -> Iterator
 
 
 def _pattern_problems(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
-    kind, value = raw.get("type"), raw.get("value")
-    is_pattern = kind == AssertionType.REGEX or (kind in _WITH_CASE and raw.get("regex") is True)
-    if not isinstance(value, str) or not is_pattern:
-        return
-    problem = pattern_problem(value if kind == AssertionType.REGEX else trimmed(value))
+    pattern = _pattern_of(raw)
+    problem = pattern_problem(pattern) if pattern is not None else None
     if problem:
         message = one_line(problem.message, limit=300)
         yield Problem(problem.code, message, problem.hint, (*path, "value"))
-    elif len(value) > 2 and value.startswith("/") and value.rstrip("gimsuy").endswith("/"):
+
+
+def _pattern_of(raw: Mapping[str, object]) -> str | None:
+    kind, value = raw.get("type"), raw.get("value")
+    if not isinstance(value, str):
+        return None
+    if kind == AssertionType.REGEX:
+        return value
+    return trimmed(value) if kind in _WITH_CASE and raw.get("regex") is True else None
+
+
+def _slashes(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
+    value = _pattern_of(raw) or ""
+    if len(value) > 2 and value.startswith("/") and value.rstrip("gimsuy").endswith("/"):
         message = "the slashes are part of the pattern"
         yield _warning("slashes", message, "leave them out", (*path, "value"))
 
@@ -198,12 +226,19 @@ def _idle_keys(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
         yield _warning("no_effect", message, "say which text", (*path, "value"))
 
 
-def _unknown_names(raw: Mapping[str, object], names: Vocabulary, path: Path) -> Iterator[Problem]:
-    kind, target, value = raw.get("type"), raw.get("target"), raw.get("value")
-    if kind == AssertionType.STATE_REACHED:
-        if isinstance(value, str):
-            yield from _unknown_state(trimmed(value), names, (*path, "value"))
-    elif isinstance(target, str) and target not in names.variables and not names.unread:
+def _unknown_state_reached(
+    raw: Mapping[str, object], names: Vocabulary, path: Path
+) -> Iterator[Problem]:
+    value = raw.get("value")
+    if raw.get("type") == AssertionType.STATE_REACHED and isinstance(value, str):
+        yield from _unknown_state(trimmed(value), names, (*path, "value"))
+
+
+def _unset_target(raw: Mapping[str, object], names: Vocabulary, path: Path) -> Iterator[Problem]:
+    target = raw.get("target")
+    if raw.get("type") == AssertionType.STATE_REACHED or names.unread:
+        return
+    if isinstance(target, str) and target not in names.variables:
         message = f"nothing in the workflow sets the variable '{one_line(target)}'"
         known = sorted(names.variables - set(ERROR_VARIABLES))
         hint = _known(target, known, "variables")

@@ -8,11 +8,14 @@ from itertools import islice
 from pathlib import Path as FilePath
 
 from finetune_fsm.errors import InvalidDocument, Path, Problem, Severity
-from finetune_fsm.schema import suggestion
+from finetune_fsm.schema import limited, suggestion
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import PLACEHOLDER
 from finetune_fsm.workflow.outline import list_at, mapping_at, named, parts_in, text_at
 from finetune_fsm.workflow.text import read_file
+
+TOTAL_LIMIT = 10_000_000
+"""Characters of all ``prompt_file`` together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +34,34 @@ class Opened:
 def opened(document: object, folder: FilePath) -> Opened:
     """Read every ``prompt_file`` of *document* and look at every variable's ``file``."""
     prompts: dict[Path, str] = {}
-    problems: list[Problem] = []
+    problems = tuple(limited(_read(document, folder, prompts)))
+    return Opened(prompts, problems)
+
+
+def _read(document: object, folder: FilePath, prompts: dict[Path, str]) -> Iterator[Problem]:
+    """Put the text of every ``prompt_file`` into *prompts* and yield what is wrong with files."""
+    known: dict[str, str] = {}
     for path, part in parts_in(document):
         name = text_at(part, "prompt_file")
         if not name or "prompt" in part:
             continue
-        text = text_of(name, folder, (*path, "prompt_file"))
+        place = (*path, "prompt_file")
+        text = known[name] if name in known else text_of(name, folder, place)
         if isinstance(text, Problem):
-            problems.append(text)
-        elif not text.strip():
+            yield text
+            continue
+        known[name] = prompts[path] = text
+        if not text.strip():
             message = f"the file '{one_line(name)}' is empty"
-            place = (*path, "prompt_file")
-            problems.append(Problem("empty_file", message, "write a prompt into it", place))
-        else:
-            prompts[path] = text
+            yield Problem("empty_file", message, "write a prompt into it", place)
+        if sum(map(len, known.values())) > TOTAL_LIMIT:
+            message = f"with '{one_line(name)}' the prompts have more than {TOTAL_LIMIT} characters"
+            yield Problem("too_large", message, "shorten them", place)
+            return
     for path, name in _variable_files(document):
         found = text_of(name, folder, path)
         if isinstance(found, Problem):
-            problems.append(found)
-    return Opened(prompts, tuple(problems))
+            yield found
 
 
 def _variable_files(document: object) -> Iterator[tuple[Path, str]]:

@@ -71,8 +71,11 @@ def _odd_scalar(value: object) -> str:
     return f"{type(value).__name__} is no plain data"
 
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
 def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return _SURROGATES.search(text) is not None
 
 
 def block(value: object, indent: int, *, step: int = STEP) -> tuple[str, list[str]]:

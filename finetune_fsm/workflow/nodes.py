@@ -19,7 +19,7 @@ class Limits:
 
     size: int = 1_000_000
     depth: int = 32
-    nodes: int = 50_000
+    nodes: int = 25_000
     scalar: int = 200_000
     aliases: bool = True
 

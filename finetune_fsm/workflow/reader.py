@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from finetune_fsm.errors import Path, Problem, Severity
+from finetune_fsm.schema import PROBLEM_LIMIT
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.nodes import Alias, Limits, Mapping, Node, Scalar, Sequence, Tree
 from finetune_fsm.workflow.scalars import resolved
 
 _MERGE = "<<"
 _FREE_TEXT = "prompt"
+_COMMENT = re.compile(r"[ \t]+#([^\n]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class Reader:
             if _is_merge(key):
                 continue
             if key.value in own:
-                self._twice(own[key.value], key)
+                if len(self.problems) < PROBLEM_LIMIT:
+                    self._twice(own[key.value], key)
                 continue
             own[key.value] = key
             found[key.value] = self._read(value, (*path, key.value), key)
@@ -114,8 +117,10 @@ class Reader:
 
     def _look_for_cut(self, node: Scalar, key: Scalar | None) -> None:
         """Warn when a comment begins where a sentence seems to go on, as in ``say #1 thing``."""
-        rest = re.compile(r"[ \t]+#([^\n]*)").match(self._text, node.span.end)
-        if node.style or not node.value or rest is None:
+        if node.style or not node.value or len(self.warnings) >= PROBLEM_LIMIT:
+            return
+        rest = _COMMENT.match(self._text, node.span.end)
+        if rest is None:
             return
         free = key is not None and key.value == _FREE_TEXT
         if free or (" " in node.value and rest[1][:1].strip(" #\t\r")):

@@ -37,8 +37,9 @@ def dangling(document: Part) -> Iterator[Problem]:
 
 def _targets(document: Part) -> Iterator[Problem]:
     known = names_in(document)
+    there = frozenset(known)
     for path, name in _named(document):
-        if name and name not in known:
+        if name and name not in there:
             yield _unknown("unknown_target", "state", name, known, path)
     for name, state in states_in(document):
         if state.get("on_error") == name:

@@ -93,11 +93,11 @@ def _examined(document: object, scope: _Scope) -> Examined:
         return Examined((Problem("bad_value", odd[1], "give plain text", odd[0]),))
     found = [
         *_schema_problems(document, strict=scope.strict),
-        *broken_rules(document, strict=scope.strict),
+        *_by_severity(broken_rules(document, strict=scope.strict)),
     ]
     if not isinstance(document, Mapping):
         return Examined(_sorted(found, document))
-    found += dangling(document)
+    found += _by_severity(dangling(document))
     files = Opened()
     children: dict[Path, Examined] = {}
     if scope.folder is not None:
@@ -121,13 +121,14 @@ def _doubted(
     workflow = workflow_of(document, folder=folder, prompts=files.prompts)
     sets = frozenset(name for child in children for name in child.sets)
     reads = frozenset(name for child in children for name in child.reads)
-    found += graph_doubts(workflow)
-    found += name_doubts(workflow)
+    found += schema.limited(graph_doubts(workflow))
+    found += schema.limited(name_doubts(workflow))
     refers = any(s.kind is StateKind.WORKFLOW_REF for s in workflow.states.values())
     if scope.folder is not None or not refers:
-        found += variable_doubts(workflow, set_elsewhere=sets, read_elsewhere=reads)
+        doubts = variable_doubts(workflow, set_elsewhere=sets, read_elsewhere=reads)
+        found += schema.limited(doubts)
     if scope.folder is not None:
-        found += absent(document, scope.folder)
+        found += schema.limited(absent(document, scope.folder))
     own = {name for state in workflow.states.values() for name in state.reads}
     return Examined(
         _sorted(found, document),
@@ -143,6 +144,21 @@ def _schema_problems(document: object, *, strict: bool) -> Iterator[Problem]:
         yield replace(problem, severity=Severity.WARNING) if tolerated else problem
 
 
+def _by_severity(problems: Iterator[Problem]) -> Iterator[Problem]:
+    """Yield errors and warnings up to the limit each; enough errors end the search."""
+    warnings: list[Problem] = []
+
+    def errors() -> Iterator[Problem]:
+        for problem in problems:
+            if problem.severity is Severity.ERROR:
+                yield problem
+            elif len(warnings) <= schema.PROBLEM_LIMIT:
+                warnings.append(problem)
+
+    yield from schema.limited(errors())
+    yield from schema.limited(warnings)
+
+
 def _children(
     document: Mapping[str, object], folder: FilePath, scope: _Scope
 ) -> dict[Path, Examined]:
@@ -151,11 +167,15 @@ def _children(
     Problems of a child come back as one problem of the reference to it.
     """
     found = {}
+    wrong = 0
     for name, state in states_in(document):
         reference = text_at(state, "workflow_ref")
         if reference and state.get("type") == "workflow_ref":
             path: Path = ("states", name, "workflow_ref")
-            found[path] = _child(reference, path, folder, scope)
+            child = found[path] = _child(reference, path, folder, scope)
+            wrong += bool(child.problems)
+        if wrong > schema.PROBLEM_LIMIT:
+            break
     return found
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -154,7 +155,7 @@ def test_a_script_file_says_what_the_rules_say(tmp_path: Path) -> None:
         ("format: 1\nreplies: [{}]\n---\nformat: 1\n", ":3:1: error: no usable script: a second"),
         ("format: 1\nreplies: " + "[" * 100_000, "more than 32"),
         ("format: 1\nreplies: [{reply: " + "[" * 900 + "]" * 900 + "}]", "more than 32"),
-        ("format: 1\nreplies: [" + "{}," * 60_000 + "]", "more than 50000"),
+        ("format: 1\nreplies: [" + "{}," * 60_000 + "]", "more than 25000"),
         ("#" * 1_000_001, "larger than 1000000 bytes"),
         ("format: [", "expected"),
         ("\x00", "control characters"),
@@ -183,6 +184,12 @@ def test_plain_values_are_what_json_says_and_everything_else_is_text(tmp_path: P
         '"h": "1", "i": null}'
     )
     assert (rule.seconds, rule.when) == (0.5, ("[[a]",))
+
+
+def test_pairs_of_surrogates_are_joined_as_in_json_and_halves_stay(tmp_path: Path) -> None:
+    path = tmp_path / "replies.yaml"
+    path.write_text(json.dumps({"format": 1, "replies": [{"reply": "🎈 \ud800 é"}]}))
+    assert read(path) == (Reply("🎈 \ud800 é"),)
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_place(tmp_path: Path) -> None:
