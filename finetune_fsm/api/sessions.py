@@ -202,7 +202,7 @@ class _Watch:
 
 
 def _layers(llm: LLM, meter: Meter, hands: Hands) -> LLM:
-    metered = Metered(llm, meter)
+    metered = Metered(llm, meter, tell=hands.get("note", ignore_notes))
     store = hands.get("store")
     return Cached(metered, store) if store else metered
 

@@ -121,6 +121,7 @@ def document_of(run: Run, seconds: float) -> dict[str, object]:
         "llm_calls": run.usage.calls,
         "tokens": run.usage.tokens,
         "cached": run.usage.cached,
+        "retries": run.usage.retries,
         "seconds": round(seconds, 3),
         "refused": [
             {"strategy": r.attempt.strategy, "change": r.change, "code": r.code, "reason": r.reason}

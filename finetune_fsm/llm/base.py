@@ -82,6 +82,7 @@ class Completion:
         seconds: Wall time from sending to the last token.
         cut: Whether it stopped at a token limit and not by itself.
         cached: Whether it was kept from an earlier run and no model was asked.
+        retries: How often the request was sent again before it came.
     """
 
     text: str
@@ -90,6 +91,7 @@ class Completion:
     seconds: float = 0.0
     cut: bool = False
     cached: bool = False
+    retries: int = 0
 
 
 OnText = Callable[[str], None]
@@ -117,6 +119,18 @@ class Stop:
         """Raise `Cancelled` when somebody asked."""
         if self._asked:
             raise Cancelled
+
+    def again(self, why: str = "") -> None:
+        """Take note that a request is about to be sent once more; a budget may not allow it.
+
+        Args:
+            why: A sentence for people, when they have to wait for it.
+
+        Raises:
+            Cancelled: as `check` does.
+        """
+        del why
+        self.check()
 
 
 class LLM(Protocol):
@@ -176,11 +190,12 @@ class Usage:
     """What was spent on models; adds up.
 
     Attributes:
-        calls: Requests sent.
+        calls: Questions asked.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
         seconds: Time waited, summed over calls that ran side by side.
         cached: Replies kept from earlier runs, which cost nothing.
+        retries: Times that one of them had to be sent again.
     """
 
     calls: int = 0
@@ -188,6 +203,12 @@ class Usage:
     completion_tokens: int = 0
     seconds: float = 0.0
     cached: int = 0
+    retries: int = 0
+
+    @property
+    def requests(self) -> int:
+        """What a server was sent."""
+        return self.calls + self.retries
 
     @property
     def tokens(self) -> int:
@@ -201,6 +222,7 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.seconds + other.seconds,
             self.cached + other.cached,
+            self.retries + other.retries,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -210,6 +232,7 @@ class Usage:
             self.completion_tokens - other.completion_tokens,
             self.seconds - other.seconds,
             self.cached - other.cached,
+            self.retries - other.retries,
         )
 
     @classmethod
@@ -217,4 +240,10 @@ class Usage:
         """The usage of one call."""
         if completion.cached:
             return cls(cached=1)
-        return cls(1, completion.prompt_tokens, completion.completion_tokens, completion.seconds)
+        return cls(
+            calls=1,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            seconds=completion.seconds,
+            retries=completion.retries,
+        )

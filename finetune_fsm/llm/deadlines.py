@@ -182,9 +182,12 @@ def _next(items: Queue[T | _End], end: float, late: LLMError, stop: Stop | None)
 
 def _late(kind: LLMErrorKind, seconds: float, who: str) -> LLMError:
     if kind is LLMErrorKind.TIMEOUT_FIRST_TOKEN:
-        hint = "it may still be loading the model or serving others: try again, or allow more time"
+        hint = (
+            "it may still be loading the model or serving others: try again, or allow more time "
+            "with AGENTMECH_TIMEOUT, in seconds"
+        )
         return LLMError(kind, f"{who} sent nothing for {seconds:g} s", hint=hint)
-    hint = "look at the server's log, or allow more time"
+    hint = "look at the server's log, or allow more time with AGENTMECH_TIMEOUT, in seconds"
     return LLMError(kind, f"{who} fell silent for {seconds:g} s within a reply", hint=hint)
 
 
@@ -192,5 +195,5 @@ def _late_total(timeouts: Timeouts, who: str) -> LLMError:
     return LLMError(
         LLMErrorKind.TIMEOUT_TOTAL,
         f"the reply of {who} was not complete after {timeouts.total:g} s",
-        hint="lower num_predict, take a smaller model, or allow more time",
+        hint="lower num_predict, take a smaller model, or allow more time with AGENTMECH_TIMEOUT",
     )

@@ -1,7 +1,8 @@
 """What a run has spent on models, and what it may: calls, tokens and time.
 
-A budget is exact: the call that would be one too many is not made. Calls that are under way count
-as made, whoever waits for them.
+A budget is exact: the request that would be one too many is not sent, whether it is a new question
+or an old one once more. Requests that are under way count as sent, and when calls or tokens are
+spent, those under way are waited for: what they cost is paid, so their answers are kept.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune_fsm.errors import BudgetSpent
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
 from finetune_fsm.llm.layer import Layer
+
+_LOOK = 0.05  # seconds between two looks at the stop flag while others are waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Budget:
     """What a person allows; None is as much as it takes.
 
     Attributes:
-        calls: Requests sent at most, retries of a broken connection not counted.
+        calls: Requests sent at most, each time that one is sent again counted.
         tokens: No call begins once so many are read and written.
         seconds: Of work, over all sessions of a run; a call under way is cut off.
     """
@@ -53,6 +56,8 @@ class Meter:
         self._clock = clock
         self._began = clock() - seconds
         self._lock = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
         self._spent = spent
         self._lap = Usage()
         self._under_way = 0
@@ -75,7 +80,7 @@ class Meter:
         return lap
 
     def begin(self) -> None:
-        """Make room for one call.
+        """Make room for one request.
 
         Raises:
             BudgetSpent: it would be one too many.
@@ -83,18 +88,27 @@ class Meter:
         budget = self._budget
         self.check_time()
         with self._lock:
-            if budget.calls is not None and self._spent.calls + self._under_way >= budget.calls:
+            if budget.calls is not None and self._spent.requests + self._under_way >= budget.calls:
                 raise BudgetSpent("calls")
             if budget.tokens is not None and self._spent.tokens >= budget.tokens:
                 raise BudgetSpent("tokens")
             self._under_way += 1
+            self._idle.clear()
 
-    def end(self, usage: Usage) -> None:
-        """Count the *usage* of a call for which `begin` made room."""
+    def end(self, usage: Usage, requests: int = 1) -> None:
+        """Count the *usage* of a call, for whose *requests* `begin` made room one by one."""
         with self._lock:
-            self._under_way -= 1
+            self._under_way -= requests
             self._spent += usage
             self._lap += usage
+            if not self._under_way:
+                self._idle.set()
+
+    def wait_for_others(self, stop: Stop | None) -> None:
+        """Return when no request is under way; raises as *stop* does."""
+        while not self._idle.wait(_LOOK):
+            if stop:
+                stop.check()
 
     def check_time(self) -> None:
         """Raise `BudgetSpent` when the time is over."""
@@ -131,17 +145,51 @@ class _TimedStop(Stop):
         self._meter.check_time()
 
 
+class _Counted(Stop):
+    """Raised with *outer*; counts how often the request of one call is sent again."""
+
+    __slots__ = ("_meter", "_outer", "_tell", "retries")
+
+    def __init__(self, meter: Meter, outer: Stop | None, tell: Callable[[str], None]) -> None:
+        super().__init__()
+        self._meter = meter
+        self._outer = outer
+        self._tell = tell
+        self.retries = 0
+
+    @property
+    def asked(self) -> bool:
+        return self._outer is not None and self._outer.asked
+
+    def check(self) -> None:
+        if self._outer is not None:
+            self._outer.check()
+
+    def again(self, why: str = "") -> None:
+        self.check()
+        self._meter.begin()
+        self.retries += 1
+        if why:
+            self._tell(why)
+
+
+def ignore(message: str) -> None:
+    """Tell nobody."""
+
+
 class Metered(Layer):
-    """An `LLM` whose calls are counted, and refused when they would be too many.
+    """An `LLM` whose requests are counted, and refused when they would be too many.
 
     Args:
         inner: Answers.
         meter: Counts.
+        tell: Takes a sentence for people whenever they have to wait for another try.
     """
 
-    def __init__(self, inner: LLM, meter: Meter) -> None:
+    def __init__(self, inner: LLM, meter: Meter, *, tell: Callable[[str], None] = ignore) -> None:
         super().__init__(inner)
         self._meter = meter
+        self._tell = tell
 
     def complete(
         self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
@@ -149,18 +197,28 @@ class Metered(Layer):
         """Return the whole reply to *request*; a call that failed is a call too.
 
         Raises:
-            BudgetSpent: it would be one too many; nothing was sent.
+            BudgetSpent: it would be one request too many; that one was not sent.
             LLMError: as the inner one does.
             Cancelled: the same.
         """
+        try:
+            return self._counted(request, on_text, stop)
+        except BudgetSpent as spent:
+            if spent.budget != "time":
+                self._meter.wait_for_others(stop)
+            raise
+
+    def _counted(self, request: Request, on_text: OnText | None, stop: Stop | None) -> Completion:
         self._meter.begin()
+        counted = _Counted(self._meter, stop, self._tell)
         usage = Usage(calls=1)
         try:
-            completion = self._inner.complete(request, on_text=on_text, stop=stop)
+            completion = self._inner.complete(request, on_text=on_text, stop=counted)
             usage = Usage.of(completion)
         finally:
-            self._meter.end(usage)
-        return completion
+            usage = replace(usage, retries=counted.retries)
+            self._meter.end(usage, requests=1 + counted.retries)
+        return replace(completion, retries=counted.retries)
 
 
 _: type[LLM] = Metered  # the protocol is kept, and mypy says so

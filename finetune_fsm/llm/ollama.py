@@ -104,6 +104,8 @@ class OllamaLLM:
                     self._explain(error, question)
                     raise
                 question = adapted
+            if stop:
+                stop.again()
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the installed models, sorted.
@@ -116,10 +118,17 @@ class OllamaLLM:
     def fingerprint(self, model: str) -> str:
         """Return the digest that the server lists *model* with; a tag may move to other weights.
 
+        This is what a run asks first: that there is no server is told at once.
+
         Raises:
             LLMError: the server does not answer, or not as Ollama does.
         """
-        installed = with_retries(self._installed, sleep=self._sleep)
+        try:
+            installed = self._installed()
+        except LLMError as error:
+            if error.kind is LLMErrorKind.UNREACHABLE or not error.retryable:
+                raise
+            installed = with_retries(self._installed, sleep=self._sleep)
         name = model if ":" in model else f"{model}:latest"
         return installed.get(name, "")
 

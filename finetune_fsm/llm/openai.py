@@ -98,6 +98,7 @@ class OpenAILLM:
         self._tries = tries
         self._sleep = sleep
         self._limit_name = "max_tokens"
+        self._met = False
 
     @property
     def name(self) -> str:
@@ -127,6 +128,8 @@ class OpenAILLM:
                 if self._limit_name == _NEWER_LIMIT or _NEWER_LIMIT not in error.message:
                     raise
             self._limit_name = _NEWER_LIMIT
+            if stop:
+                stop.again()
             return self._ask(asked, on_text, stop)
 
         try:
@@ -151,8 +154,22 @@ class OpenAILLM:
         return tuple(sorted({name for name in names if isinstance(name, str)}))
 
     def fingerprint(self, model: str) -> str:
-        """Return nothing: the protocol does not tell one model from another of its name."""
+        """Return nothing: the protocol does not tell one model from another of its name.
+
+        As a run asks this first, it is also where a server that is not there is noticed. A server
+        may lack the list of models, or keep it for others: whatever it answers, it answers.
+
+        Raises:
+            LLMError: nothing answers at the address.
+        """
         del model
+        if not self._met:
+            try:
+                self._session.fetch("models")
+            except LLMError as error:
+                if error.kind is LLMErrorKind.UNREACHABLE:
+                    raise
+            self._met = True
         return ""
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ def with_retries(
 
     Args:
         call: One try. Its `LLMError.retry_after` lengthens the wait.
-        stop: Looked at before each try and during each wait.
+        stop: Looked at before each try and during each wait, and told of each wait.
         sleep: Waits so many seconds; called with slices of 0.1 s at most.
         tries: How often *call* is called at most, >= 1.
         jitter: Returns 0..1; a wait is lengthened by up to a quarter of it, so that rollouts
@@ -52,7 +52,10 @@ def with_retries(
             wait = delay(number, error.retry_after, jitter())
             if not error.retryable or number == tries or wait > LONGEST_WAIT:
                 raise
-            _tell(error, number + 1, tries, wait)
+            why = f"{error.message}; try {number + 1} of {tries} in {wait:.1f} s"
+            _log(why)
+            if stop:
+                stop.again(why)
         pause(wait, stop=stop, sleep=sleep)
     raise AssertionError("the last try returns or raises")
 
@@ -77,7 +80,7 @@ def pause(
         left -= _SLICE
 
 
-def _tell(error: LLMError, number: int, tries: int, wait: float) -> None:
+def _log(why: str) -> None:
     from loguru import logger
 
-    logger.warning("{}; try {} of {} in {:.1f} s", error.message, number, tries, wait)
+    logger.warning("{}", why)

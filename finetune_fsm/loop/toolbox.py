@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finetune_fsm.errors import FATAL, LLMError, Problem
+from finetune_fsm.errors import FATAL, LLMError, LLMErrorKind, Problem
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.model import Draft
-from finetune_fsm.llm.base import LLM, Completion, Request, Stop
+from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, LLM, Completion, Request, Stop
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.loop.run import Run
 from finetune_fsm.scenarios.evaluate import roll_out_all
@@ -76,10 +76,18 @@ class Toolbox:
     def ask(self, request: Request) -> Completion | Problem:
         """Return the reply to *request*, or why this one prompt got none.
 
+        A reply that its limit cut is asked for once more with twice the room.
+
         Raises:
             LLMError: the world is broken, not the prompt.
             Cancelled: a stop was asked for.
         """
+        reply = self._ask(request)
+        if isinstance(reply, Problem) and reply.code == LLMErrorKind.CUT_BY_LIMIT:
+            return self._ask(_roomier(request))
+        return reply
+
+    def _ask(self, request: Request) -> Completion | Problem:
         try:
             completion = self.llm.complete(request, stop=self.stop)
         except LLMError as error:
@@ -87,5 +95,13 @@ class Toolbox:
                 raise
             return Problem(str(error.kind), error.message, error.hint)
         if completion.cut:
-            return Problem("cut_by_limit", "the reply is too long and was cut", "be brief")
+            message = "the reply is too long and was cut"
+            return Problem(str(LLMErrorKind.CUT_BY_LIMIT), message, "be brief")
         return completion
+
+
+def _roomier(request: Request) -> Request:
+    """Return *request* with twice the tokens for its reply. Pure."""
+    given = request.options.get("num_predict")
+    tokens = given if isinstance(given, int) else DEFAULT_REPLY_TOKENS
+    return replace(request, options={**request.options, "num_predict": 2 * tokens})

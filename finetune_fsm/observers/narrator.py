@@ -328,7 +328,8 @@ def _ending(run: Run) -> Line:
 
 def spent(usage: Usage, seconds: float) -> str:
     """Return what models and time were used, as ``12 (3,400 tokens), 8.1 s``. Pure."""
-    return f"{usage.calls} ({usage.tokens:,} tokens), {seconds:.1f} s"
+    again = f", {_count(usage.retries, 'retry', 'retries')}" if usage.retries else ""
+    return f"{usage.calls} ({usage.tokens:,} tokens){again}, {seconds:.1f} s"
 
 
 def _name(run: Run) -> str:
@@ -345,5 +346,5 @@ def _full(path: Path) -> str:
     return one_line(os.path.abspath(path), limit=1000)  # noqa: PTH100  # links stay as named
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
+def _count(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

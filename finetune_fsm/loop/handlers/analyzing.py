@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from finetune_fsm.errors import Problem
+from finetune_fsm.errors import LLMErrorKind, Problem
 from finetune_fsm.improve import reflection
+from finetune_fsm.llm.base import Completion
 from finetune_fsm.loop.outcomes import Analyzed
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
@@ -20,9 +21,30 @@ def handle(run: Run, tools: Toolbox) -> Analyzed:
     if run.analysis is not None:
         return Analyzed(run.analysis, fresh=False)
     workflow, report = best_of(run), run.best.report
-    question = reflection.request(
-        run.settings.model, workflow, report, run.rejections, seed=run.settings.seed
-    )
-    reply = tools.ask(question)
+    reply = _asked(run, tools)
     reading = reply if isinstance(reply, Problem) else reflection.read(reply.text, workflow)
     return Analyzed(reflection.analysis(workflow, report, reading))
+
+
+def _asked(run: Run, tools: Toolbox) -> Completion | Problem:
+    """Ask for the analysis; what was tried is left out, the oldest first, until it fits."""
+    assert run.best is not None  # noqa: S101  # as above
+    workflow, report, settings = best_of(run), run.best.report, run.settings
+    tried = run.rejections[-reflection.REMEMBERED :]
+    while True:
+        reply = tools.ask(
+            reflection.request(settings.model, workflow, report, tried, seed=settings.seed)
+        )
+        too_long = isinstance(reply, Problem) and reply.code == LLMErrorKind.CONTEXT_OVERFLOW
+        if not (too_long and tried):
+            return reply
+        tried = tried[1:]
+        _log(len(tried))
+
+
+def _log(left: int) -> None:
+    from loguru import logger
+
+    logger.warning(
+        "The analysis' prompt does not fit: the oldest draft tried is left out, {} stay in it", left
+    )
