@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
@@ -311,6 +312,10 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
         total = run.best.report.total
         before, after = run.history[0].passed, run.best.report.passed
         yield Line(f"  Scenarios passed: {before}/{total} → {after}/{total}")
+    refused = Counter(rejection.code for rejection in run.rejections if rejection.code)
+    if refused:
+        codes = ", ".join(f"{one_line(code)} {count}" for code, count in sorted(refused.items()))
+        yield Line(f"  Drafts refused: {refused.total()} ({codes})")
     yield Line(f"  Ended because: {run.ending or 'every step was taken'}")
     yield Line(f"  LLM calls: {spent(run.usage, seconds)}")
 

@@ -29,6 +29,7 @@ from finetune_fsm.storage.files import sync, sync_folder, write_all
 
 _CRC = b'{"crc":"%08x",'
 _CRC_LENGTH = len(_CRC % 0)
+_START = b'{"crc":"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def parsed(data: bytes, name: str = "the journal") -> Reading:
     for line in _lines(data):
         record = _record(line, len(records) + 1)
         if record is None:
-            if size + len(line) < len(data):
+            if size + len(line) < len(data) or _holds_a_record(line):
                 raise _damaged(name, len(records) + 1)
             break
         records.append(record)
@@ -217,6 +218,17 @@ def _record(line: bytes, seq: int) -> Record | None:
             case (str(kind), dict(data), int() | float() as at) if body.get("seq") == seq:
                 return Record(seq, kind, data, float(at))
     return None
+
+
+def _holds_a_record(line: bytes) -> bool:
+    """Whether a whole record is the end of *line*: then it is out of place, or lost its newline."""
+    start = line.find(_START)
+    while start >= 0:
+        rest = line[start + _CRC_LENGTH :]
+        if line[start : start + _CRC_LENGTH] == _CRC % zlib.crc32(rest):
+            return True
+        start = line.find(_START, start + 1)
+    return False
 
 
 def _damaged(name: str, line: int) -> JournalError:

@@ -68,7 +68,7 @@ def _sign(handle: int) -> None:
 
 
 def _holder(handle: int) -> str:
-    with suppress(OSError, ValueError, AttributeError, TypeError):
+    with suppress(OSError, ValueError, LookupError, TypeError):
         os.lseek(handle, 0, os.SEEK_SET)
         said = json.loads(os.read(handle, _SIZE))
         host = "" if said["host"] == socket.gethostname() else f" on {said['host']}"

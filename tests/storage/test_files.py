@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,23 @@ def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     with pytest.raises(StorageError, match="cannot write"):
         write_text(tmp_path / "d", "x")
+
+
+def test_what_a_killed_process_left_half_written_is_swept_away(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    (tmp_path / f".f.{dead}-1.tmp").write_text("half")
+    (tmp_path / f".f.{os.getppid()}-1.tmp").write_text("of a live one")
+    (tmp_path / f".other.{dead}-1.tmp").write_text("not ours")
+    write_text(tmp_path / "f", "new")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f".f.{os.getppid()}-1.tmp", f".other.{dead}-1.tmp", "f"]
+
+
+def test_a_system_that_takes_little_at_a_time_gets_the_whole_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data)[:3]))
+    write_text(tmp_path / "f", "a longer text")
+    assert (tmp_path / "f").read_text() == "a longer text"
