@@ -166,7 +166,7 @@ def reopen_run(
         meter = Meter(settings.budget, spent=history.run.usage, seconds=history.seconds)
         with kept(journal, meter) as keeper:
             memo = _memo(llm, meter, hands, keeper, history)
-            notes = _differences(history, memo)
+            notes = _differences(history, memo, hands)
             keeper.resume(Resumption(len(history.steps), __version__, now(), spec, settings))
             tell = hands.get("note", ignore_notes)
             for message in notes:
@@ -277,13 +277,13 @@ def _changed(
     )
 
 
-def _differences(history: History, memo: Memo) -> list[str]:
+def _differences(history: History, memo: Memo, hands: Hands) -> list[str]:
     """What a person should know of the difference between then and now."""
     notes = []
     if history.torn:
         notes.append(f"{history.torn} bytes of an unfinished record were cut off the journal")
     for model, before in history.run.weights.items():
-        after = memo.fingerprint(model)
+        after = memo.fingerprint(model, stop=hands.get("stop"))
         if after and after != before:
             notes.append(f"the model '{model}' is not the one that the run began with")
     return notes

@@ -165,13 +165,14 @@ class LLM(Protocol):
         """
         ...
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return what tells the weights called *model* from others of that name.
 
         Empty when the provider does not say; its replies are then never kept for other runs.
 
         Raises:
             LLMError: the server does not answer.
+            Cancelled: *stop* was asked for while it did not.
         """
         ...
 

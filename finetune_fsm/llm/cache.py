@@ -149,7 +149,7 @@ class Cached(Layer):
             LLMError: as the inner one does.
             Cancelled: the same.
         """
-        question = self._question(request)
+        question = self._question(request, stop)
         kept = self._store.get(question) if question else None
         if kept is not None:
             if on_text:
@@ -160,12 +160,12 @@ class Cached(Layer):
             self._store.put(question, completion)
         return completion
 
-    def _question(self, request: Request) -> Mapping[str, object]:
+    def _question(self, request: Request, stop: Stop | None) -> Mapping[str, object]:
         """What decides the reply; empty when it may come out otherwise the next time."""
         if request.options.get("temperature") != 0:
             return {}
         if request.model not in self._prints:
-            self._prints[request.model] = self._inner.fingerprint(request.model)
+            self._prints[request.model] = self._inner.fingerprint(request.model, stop=stop)
         weights = self._prints[request.model]
         if not weights:
             return {}

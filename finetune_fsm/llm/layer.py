@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune_fsm.llm.base import LLM
+from finetune_fsm.llm.base import LLM, Stop
 
 
 class Layer:
@@ -29,9 +29,9 @@ class Layer:
         """Return the names of the inner one's models."""
         return self._inner.models()
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return what the inner one says of *model*."""
-        return self._inner.fingerprint(model)
+        return self._inner.fingerprint(model, stop=stop)
 
     def close(self) -> None:
         """Free what the inner one holds."""

@@ -116,9 +116,9 @@ class LlamaCppLLM:
         """Return one name, of the file; nothing is started."""
         return (self._settings.path.stem,)
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return size and time of the file: hashing a gigabyte would take seconds."""
-        del model
+        del model, stop
         try:
             there = self._settings.path.stat()
         except OSError:

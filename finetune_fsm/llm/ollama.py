@@ -115,26 +115,28 @@ class OllamaLLM:
         """
         return tuple(sorted(self._installed()))
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return the digest that the server lists *model* with; a tag may move to other weights.
 
         This is what a run asks first: that there is no server is told at once.
 
         Raises:
             LLMError: the server does not answer, or not as Ollama does.
+            Cancelled: *stop* was asked for.
         """
+        ask = partial(self._installed, stop)
         try:
-            installed = self._installed()
+            installed = ask()
         except LLMError as error:
             if error.kind is LLMErrorKind.UNREACHABLE or not error.retryable:
                 raise
-            installed = with_retries(self._installed, sleep=self._sleep)
+            installed = with_retries(ask, stop=stop, sleep=self._sleep)
         name = model if ":" in model else f"{model}:latest"
         return installed.get(name, "")
 
-    def _installed(self) -> Mapping[str, str]:
+    def _installed(self, stop: Stop | None = None) -> Mapping[str, str]:
         """The digests of the installed models, by name."""
-        listed = self._session.fetch("/api/tags").get("models")
+        listed = self._session.fetch("/api/tags", stop=stop).get("models")
         if not isinstance(listed, list):
             raise unexpected(json.dumps(listed), self.name)
         entries = (entry for entry in listed if isinstance(entry, dict))

@@ -153,7 +153,7 @@ class OpenAILLM:
         names = (entry.get("id") for entry in listed if isinstance(entry, dict))
         return tuple(sorted({name for name in names if isinstance(name, str)}))
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return nothing: the protocol does not tell one model from another of its name.
 
         As a run asks this first, it is also where a server that is not there is noticed. A server
@@ -161,11 +161,12 @@ class OpenAILLM:
 
         Raises:
             LLMError: nothing answers at the address.
+            Cancelled: *stop* was asked for.
         """
         del model
         if not self._met:
             try:
-                self._session.fetch("models")
+                self._session.fetch("models", stop=stop)
             except LLMError as error:
                 if error.kind is LLMErrorKind.UNREACHABLE:
                     raise

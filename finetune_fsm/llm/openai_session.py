@@ -64,17 +64,18 @@ class Session:
         self._http = client
         self._lock = threading.Lock()
 
-    def fetch(self, path: str) -> Mapping[str, object]:
+    def fetch(self, path: str, *, stop: Stop | None = None) -> Mapping[str, object]:
         """Return the object that *path* answers.
 
         Raises:
             LLMError: no such answer.
+            Cancelled: *stop* was asked for.
         """
 
         def stream(connection: Connection) -> Iterator[bytes]:
             return self._bytes("GET", path, b"", connection)
 
-        with closing(guarded(stream, timeouts=_QUICK, who=self._who)) as parts:
+        with closing(guarded(stream, timeouts=_QUICK, who=self._who, stop=stop)) as parts:
             return parsed(whole(parts), self._who)
 
     def stream(

@@ -132,9 +132,9 @@ class ScriptedLLM:
         """Return one name: a script has no models."""
         return ("scripted",)
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return nothing: a script may answer the same question differently."""
-        del model
+        del model, stop
         return ""
 
     def skip(self, request: Request) -> None:

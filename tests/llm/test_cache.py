@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import LLMError, LLMErrorKind
-from finetune_fsm.llm.base import Completion, Message, Request
+from finetune_fsm.llm.base import Completion, Message, Request, Stop
 from finetune_fsm.llm.cache import Cached, Store
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 
@@ -24,7 +24,7 @@ class Weighty(ScriptedLLM):
 
     weights = "w1"
 
-    def fingerprint(self, model: str) -> str:
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         return f"{model}-{self.weights}" if self.weights else ""
 
 

@@ -34,7 +34,7 @@ def handle(run: Run, tools: Toolbox) -> Prepared:
 def _weights(run: Run, tools: Toolbox) -> Mapping[str, str]:
     """What the models' names stand for now; so a server that is down is noticed here."""
     names = dict.fromkeys((run.settings.model, *original_of(run).models))
-    found = {name: tools.llm.fingerprint(name) for name in names}
+    found = {name: tools.llm.fingerprint(name, stop=tools.stop) for name in names}
     return {name: weights for name, weights in found.items() if weights}
 
 
