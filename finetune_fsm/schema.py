@@ -44,7 +44,23 @@ def schema(name: str) -> Mapping[str, Any]:
 def _validator(name: str) -> Any:
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(schema(name))
+    rules = schema(name)
+    return Draft202012Validator(_inlined(rules, rules.get("$defs", {})))
+
+
+def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return *part* with every ``{"$ref": "#/$defs/x"}`` replaced by what it names. Pure.
+
+    To look a reference up costs more than to check what it stands for, at each of thousands of
+    items. A definition that leads to itself would never end; ours do not.
+    """
+    if isinstance(part, list):
+        return [_inlined(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if set(part) == {"$ref"}:
+        return _inlined(definitions[part["$ref"].removeprefix("#/$defs/")], definitions)
+    return {key: _inlined(value, definitions) for key, value in part.items() if key != "$defs"}
 
 
 def problems_in(document: object, name: str) -> tuple[Problem, ...]:

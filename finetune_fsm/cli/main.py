@@ -8,6 +8,8 @@ code    meaning
 2       the command line or a file is wrong
 3       the world failed: no model, a full disk, no permission
 4       a bug
+6       the directory of a run is damaged, or of another version
+7       the directory of a run is in use
 129     hung up
 130     interrupted
 141     nobody reads the output
@@ -100,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = ExitCode.WORLD
         with suppress(OSError):
             console.err.line(f"{PROGRAM}: error: cannot write the output: {error.strerror}")
+        _drop_unwritten()
     return int(code)
 
 
@@ -179,9 +182,19 @@ def _open_standard_streams() -> None:
 
 
 def _nobody_reads(console: Console) -> ExitCode:
-    """End quietly; the interpreter must not find unwritten text when it closes the streams."""
+    """End quietly."""
     console.out.silence()
     console.err.silence()
+    _drop_unwritten()
+    return ExitCode.BROKEN_PIPE
+
+
+def _drop_unwritten() -> None:
+    """Give up what a stream does not take.
+
+    The interpreter must not find it when it closes the streams: it would complain, and exit with
+    a code of its own, 120.
+    """
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
@@ -189,4 +202,3 @@ def _nobody_reads(console: Console) -> ExitCode:
                 stream.flush()
                 continue
             os.dup2(nowhere, stream.fileno())
-    return ExitCode.BROKEN_PIPE

@@ -69,8 +69,8 @@ def test(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        show = Shown(console, subject, live=output is None and form == TEXT)
         llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
+        show = Shown(console, subject, live=output is None and form == TEXT)
         report = run_suite(
             subject.workflow,
             subject.suite,

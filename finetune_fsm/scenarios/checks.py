@@ -21,6 +21,9 @@ from finetune_fsm.workflow.model import END, ERROR_VARIABLES, State, StateKind, 
 COMPARED = 20
 """Assertions of one scenario that are looked at for contradictions, each with each."""
 
+PATTERNS_LIMIT = 60_000
+"""Characters of all patterns of a test file; each takes microseconds to read."""
+
 _DEPTH = 8
 """Workflows inside workflows whose names are looked up."""
 
@@ -98,11 +101,19 @@ def check(document: object, names: Vocabulary | None) -> tuple[Problem, ...]:
 
 def _errors(document: object, names: Vocabulary | None) -> Iterator[Problem]:
     taken: set[str] = set()
+    length, told = 0, False
     for path, scenario in _mappings(document, "test_scenarios", ()):
         yield from _name_problems(scenario.get("name"), taken, (*path, "name"))
         yield from _input_problems(scenario, names, path)
         for place, raw in _mappings(scenario, "assertions", path):
-            yield from _pattern_problems(raw, place)
+            length += len(_pattern_of(raw) or "")
+            if length <= PATTERNS_LIMIT:
+                yield from _pattern_problems(raw, place)
+            elif not told:
+                told = True
+                message = f"the patterns together have more than {PATTERNS_LIMIT} characters"
+                hint = "test for plain text with 'contains', or split the file up"
+                yield Problem("too_large", message, hint, (*place, "value"))
             if names:
                 yield from _unknown_state_reached(raw, names, place)
 
