@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from finetune_fsm.log import stay_silent
 
 if TYPE_CHECKING:
-    from finetune_fsm.api import finetune, finish, open_loop
+    from finetune_fsm.api import finetune, finish, open_loop, open_run, reopen_run
     from finetune_fsm.errors import FinetuneError, InvalidDocument, LLMError, Problem
     from finetune_fsm.execution.executor import run_workflow
     from finetune_fsm.execution.rollout import Rollout
     from finetune_fsm.llm.base import LLM, Completion, Message, Request, Stop
+    from finetune_fsm.llm.meter import Budget
     from finetune_fsm.llm.scripted import Reply, ScriptedLLM
     from finetune_fsm.llm.select import choose as choose_llm
     from finetune_fsm.loop.machine import Entered, Entry, Leaving, Loop, Observer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from finetune_fsm.workflow.model import Workflow
 
 _HOMES = {
+    "Budget": "llm.meter",
     "Completion": "llm.base",
     "Entered": "loop.machine",
     "Entry": "loop.machine",
@@ -57,12 +59,15 @@ _HOMES = {
     "load_suite": "scenarios.load",
     "load_workflow": "workflow.load:load",
     "open_loop": "api",
+    "open_run": "api",
+    "reopen_run": "api",
     "run_suite": "scenarios.evaluate",
     "run_workflow": "execution.executor",
 }
 
 __all__ = [
     "LLM",
+    "Budget",
     "Completion",
     "Entered",
     "Entry",
@@ -90,6 +95,8 @@ __all__ = [
     "load_suite",
     "load_workflow",
     "open_loop",
+    "open_run",
+    "reopen_run",
     "run_suite",
     "run_workflow",
 ]

@@ -49,7 +49,7 @@ def test_the_library_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "my.test.yaml").write_text(tests.replace("simple-greeter.yaml", "my.yaml"))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names: dict[str, object] = {}
     for block in blocks:
         llm = load_script(example / "simple-greeter.script.yaml")
@@ -65,5 +65,17 @@ def test_options_told_are_options_that_there_are() -> None:
     home, _, name = COMMANDS["finetune"].home.partition(":")
     command = getattr(importlib.import_module(home), name)
     shown = CliRunner().invoke(command, ["--help"]).output
-    for option in ("--ollama-url", "--output", "--model", "--max-iterations", "--llm", "--json"):
+    for option in (
+        "--ollama-url",
+        "--output",
+        "--model",
+        "--max-iterations",
+        "--llm",
+        "--json",
+        "--max-calls",
+        "--max-tokens",
+        "--max-time",
+        "--allow",
+        "--no-cache",
+    ):
         assert option in shown

@@ -334,7 +334,8 @@ def _ending(run: Run) -> Line:
 def spent(usage: Usage, seconds: float) -> str:
     """Return what models and time were used, as ``12 (3,400 tokens), 8.1 s``. Pure."""
     again = f", {_count(usage.retries, 'retry', 'retries')}" if usage.retries else ""
-    return f"{usage.calls} ({usage.tokens:,} tokens){again}, {seconds:.1f} s"
+    kept = f", {_count(usage.cached, 'reply', 'replies')} kept from earlier" if usage.cached else ""
+    return f"{usage.calls} ({usage.tokens:,} tokens){again}{kept}, {seconds:.1f} s"
 
 
 def _name(run: Run) -> str:

@@ -135,6 +135,7 @@ def test_a_torn_tail_is_cut_off_before_anything_is_added(tmp_path: Path) -> None
     journal.append("note", {"n": 3})
     journal.close()
     assert [record.data["n"] for record in read(path).records] == [1, 3]
+    assert read(path).torn == 0
 
 
 def test_a_damaged_journal_is_left_as_it_is(tmp_path: Path) -> None:
