@@ -51,10 +51,11 @@ Route = Callable[[Call], Iterable[Act]]
 class Server:
     """Answers on a free port of this machine until its ``with`` block ends."""
 
-    def __init__(self, routes: Mapping[tuple[str, str], Route]) -> None:
+    def __init__(self, routes: Mapping[tuple[str, str], Route], *, port: int = 0) -> None:
         self._routes = dict(routes)
         self._closing = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=64)
+        self._url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._threads: list[threading.Thread] = []
         self.calls: list[Call] = []
         self.keeps_alive = False
@@ -62,7 +63,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return self._url
 
     def asked(self, path: str) -> list[Call]:
         return [call for call in self.calls if call.path == path]
@@ -72,10 +73,14 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        self._socket.close()
+        self.die()
         for thread in self._threads:
             thread.join(5)
+
+    def die(self) -> None:
+        """Answer nobody from now on; a route may ask for it, and its own answer breaks off."""
+        self._closing.set()
+        self._socket.close()
 
     def _spawn(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -100,6 +105,8 @@ class Server:
                     break
 
     def _do(self, act: Act, call: Call, connection: socket.socket) -> bool:
+        if self._closing.is_set():
+            act = RESET
         try:
             if isinstance(act, bytes):
                 connection.sendall(act)
@@ -202,13 +209,20 @@ def in_turn(*answers: Sequence[Act] | Iterable[Act]) -> Route:
 
 
 def ollama(
-    answer: Route | None = None, *, models: Mapping[str, int] | None = None, **routes: Route
+    answer: Route | None = None,
+    *,
+    models: Mapping[str, int] | None = None,
+    digests: Mapping[str, str] | None = None,
+    port: int = 0,
+    **routes: Route,
 ) -> Server:
     """A server with Ollama's routes.
 
     Args:
         answer: The route of ``/api/chat``.
         models: Context length by name of the installed models.
+        digests: Of their weights, by name; read anew for every request. None without.
+        port: Where to listen; any free one without.
         routes: Others, in place of the usual ones: ``show``, ``tags``, ``version``.
     """
     installed = {"tiny": 4096} if models is None else models
@@ -221,7 +235,9 @@ def ollama(
         return page(200, json.dumps({"model_info": info, "capabilities": ["completion"]}))
 
     def tags(_: Call) -> Iterable[Act]:
-        return page(200, json.dumps({"models": [{"name": name} for name in installed]}))
+        known = digests or {}
+        entries = [{"name": n} | ({"digest": known[n]} if n in known else {}) for n in installed]
+        return page(200, json.dumps({"models": entries}))
 
     return Server(
         {
@@ -229,5 +245,6 @@ def ollama(
             ("POST", "/api/show"): routes.get("show", show),
             ("GET", "/api/tags"): routes.get("tags", tags),
             ("GET", "/api/version"): routes.get("version", lambda _: page(200, '{"version":"1"}')),
-        }
+        },
+        port=port,
     )

@@ -12,14 +12,19 @@ from finetune_fsm.llm.select import Chosen
 
 
 def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -> LLM:
-    """Return the model that ``-u`` and ``--llm`` choose; what was chosen for the user is told.
+    """Return the model that ``-u`` and ``--llm`` choose.
+
+    What was chosen for the user is told, and every wait before a request is sent again.
 
     Raises:
         UsageError: the options make no sense.
         LLMError: there is no model to be had.
         MissingExtra: the provider needs an optional dependency.
     """
-    return open_chosen(console, job, url=url, spec=spec).llm
+    from finetune_fsm.llm.meter import Meter, Metered
+
+    llm = open_chosen(console, job, url=url, spec=spec).llm
+    return Metered(llm, Meter(), tell=console.warn)
 
 
 def open_chosen(console: Console, job: Job, *, url: str | None, spec: str | None) -> Chosen:

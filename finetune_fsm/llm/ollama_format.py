@@ -146,7 +146,7 @@ def refusal(response: httpx.Response, who: str, model: str) -> LLMError:
     if response.is_redirect:
         target = shown_url(response.headers.get("location", ""))
         hint = "prompts go only to the server you name: name that one with -u if you trust it"
-        return LLMError(LLMErrorKind.PROTOCOL, f"{who} redirects to {target}", hint=hint)
+        return LLMError(LLMErrorKind.DENIED, f"{who} redirects to {target}", hint=hint)
     kind, said = kind_of(status, body), error_text(body)
     if kind is LLMErrorKind.PROTOCOL and looks_like_page(body):
         return unexpected(f"{status} {body}", who)

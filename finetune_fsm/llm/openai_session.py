@@ -160,7 +160,7 @@ class Session:
             target = shown_url(response.headers.get("location", ""))
             hint = "prompts go only to the server you name: name that one if you trust it"
             message = f"{self._who} redirects to {target}"
-            return LLMError(LLMErrorKind.PROTOCOL, message, hint=hint)
+            return LLMError(LLMErrorKind.DENIED, message, hint=hint)
         kind, said = kind_of(status, body), self._masked(error_text(body))
         if kind is LLMErrorKind.PROTOCOL and looks_like_page(body):
             return unexpected(f"{status} {body}", self._who)

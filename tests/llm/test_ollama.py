@@ -473,7 +473,7 @@ def test_a_redirect_is_refused_and_the_other_host_hears_nothing(status: int) -> 
             llm = open_llm(server)
             with pytest.raises(LLMError, match=f"redirects to {other.url}/api/chat") as caught:
                 llm.complete(HELLO)
-        assert caught.value.kind is LLMErrorKind.PROTOCOL
+        assert caught.value.kind is LLMErrorKind.DENIED  # asking again does not help
         assert "secret" not in str(caught.value)
         assert other.calls == []
 
