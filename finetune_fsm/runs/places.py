@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 from finetune_fsm.errors import StorageError, UsageError
-from finetune_fsm.storage.files import sync_folder
+from finetune_fsm.storage.files import sync_folder, write_text
 
 SUFFIX = ".agentmech"
 JOURNAL = "journal.jsonl"
@@ -18,6 +19,8 @@ LOCK = "lock"
 
 DEPTH = 3
 """Folders down from where one stands that are searched for runs."""
+
+_NAME = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")  # that of a run, whatever follows
 
 _BESIDE = ("node_modules", "site-packages", "__pycache__")
 
@@ -37,32 +40,40 @@ def make_home(workflow: Path) -> Path:
     try:
         with suppress(FileExistsError):
             os.mkdir(home, 0o700)  # noqa: PTH102  # `os` alone, see storage
-            sync_folder(home.parent)
-        with suppress(FileExistsError):
-            handle = os.open(home / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            os.write(handle, b"*\n")
-            os.close(handle)
+        sync_folder(home.parent)  # whoever made it may have been killed before this
     except OSError as error:
         raise StorageError(f"cannot write {home}: {error.strerror or error}") from error
+    if not (home / ".gitignore").exists():
+        write_text(home / ".gitignore", "*\n")
     return home
 
 
 def make_run(home: Path, now: datetime) -> Path:
     """Return a new, empty folder in *home*, whose name begins with the time *now*.
 
+    It comes last of all names in *home*, also when two runs begin in the same second or the clock
+    was put back: which run is the newest is told by the names.
+
     Raises:
         StorageError: it cannot be made.
     """
-    while True:
-        run = home / f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-        try:
-            os.mkdir(run, 0o700)  # noqa: PTH102  # as above
-            sync_folder(home)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise StorageError(f"cannot write {run}: {error.strerror or error}") from error
-        return run
+    try:
+        while True:
+            run = home / _next_name((path.name for path in home.iterdir()), now)
+            with suppress(FileExistsError):
+                os.mkdir(run, 0o700)  # noqa: PTH102  # as above
+                sync_folder(home)
+                return run
+    except OSError as error:
+        raise StorageError(f"cannot write {home}: {error.strerror or error}") from error
+
+
+def _next_name(names: Iterable[str], now: datetime) -> str:
+    stamp, number = f"{now:%Y%m%d-%H%M%S}", secrets.randbelow(0x1000)
+    last = max(filter(_NAME.match, names), default="")
+    if last[: len(stamp)] >= stamp:
+        stamp, number = last[: len(stamp)], int(last[len(stamp) + 1 :][:4], 16) + 1
+    return f"{stamp}-{number:04x}"
 
 
 def find(where: str | os.PathLike[str] | None = None) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from finetune_fsm.errors import StorageError
 
 _numbers = itertools.count(1)
+_in_use: set[str] = set()  # names of temporary files that this process is writing
 
 
 def write_text(path: Path, text: str) -> None:
@@ -27,7 +28,7 @@ def write_text(path: Path, text: str) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(target.parent)
         _sweep(target)
         _replace(target, text.encode("utf-8"))
     except OSError as error:
@@ -61,9 +62,26 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def _make_folders(folder: Path) -> None:
+    """Make *folder* and those above it, as far as they are missing, their names durable."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(path)  # noqa: PTH102  # `os` alone
+        sync_folder(path.parent)
+
+
 def _replace(target: Path, data: bytes) -> None:
     name = f".{target.name[:100]}.{os.getpid()}-{next(_numbers)}.tmp"
-    temporary = target.with_name(name)
+    _in_use.add(name)
+    try:
+        _write_and_rename(target.with_name(name), target, data)
+    finally:
+        _in_use.discard(name)
+    sync_folder(target.parent)
+
+
+def _write_and_rename(temporary: Path, target: Path, data: bytes) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         try:
@@ -78,7 +96,6 @@ def _replace(target: Path, data: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(target.parent)
 
 
 def _sweep(target: Path) -> None:
@@ -87,9 +104,18 @@ def _sweep(target: Path) -> None:
     with os.scandir(target.parent) as entries:
         found = [(entry.path, pattern.fullmatch(entry.name)) for entry in entries]
     for path, match in found:
-        if match and not is_alive(int(match[1])):
+        if match and not _is_written(match[0], int(match[1])):
             with suppress(OSError):
                 os.unlink(path)  # noqa: PTH108  # as above
+
+
+def _is_written(name: str, pid: int) -> bool:
+    """Whether the temporary file *name* of the process *pid* is still being written.
+
+    In a container the same few numbers are given out again and again: one that is ours now may
+    have been that of a process which was killed.
+    """
+    return name in _in_use if pid == os.getpid() else is_alive(pid)
 
 
 def is_alive(pid: int) -> bool:

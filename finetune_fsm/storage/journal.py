@@ -170,6 +170,7 @@ class Journal:
         record = Record(self._count + 1, kind, data, at)
         line = line_of(record)
         try:
+            os.stat(self._path)  # noqa: PTH116  # a file that was deleted takes what is then lost
             os.lseek(self._handle, self._size, os.SEEK_SET)
             write_all(self._handle, line)
         except OSError as error:
@@ -178,6 +179,7 @@ class Journal:
         try:
             sync(self._handle)
         except OSError as error:
+            self._take_back()
             self._broken = True
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
         self._count, self._size = record.seq, self._size + len(line)
