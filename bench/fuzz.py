@@ -443,8 +443,12 @@ def session(
 
         try:
             with ThreadPoolExecutor(jobs) as pool:
-                for done in [pool.submit(one, number) for number in numbers]:
-                    done.result()
+                waiting = [pool.submit(one, number) for number in numbers]
+                try:
+                    for done in waiting:
+                        done.result()
+                finally:
+                    pool.shutdown(cancel_futures=True)  # after a failure of the bench itself
         finally:
             for each in benches:
                 each.close()

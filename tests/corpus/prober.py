@@ -112,7 +112,10 @@ class Prober:
         assert self._process.stdout
         self._process.stdin.write(json.dumps(asdict(command)) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the process that forks has ended: {self._process.wait()}")
+        answer = json.loads(line)
         for name in ("out", "err"):
             answer[name] = base64.b64decode(answer[name]).decode("utf-8", "surrogateescape")
         return Outcome(**answer)
