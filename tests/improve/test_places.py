@@ -1,0 +1,355 @@
+"""Where a draft may differ from the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from policies import codes, problems, swapped
+
+from finetune_fsm.codec import canonical
+from finetune_fsm.improve.places import ABSENT, Change, changes, texts_in
+
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["a", "b"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_documents_differ_exactly_where_changes_say(old: object, new: object) -> None:
+    found = list(changes(old, new))
+    assert bool(found) == (canonical(old) != canonical(new))
+    assert list(changes(old, old)) == []
+
+
+@given(DOCUMENTS, DOCUMENTS)
+def test_every_change_is_where_it_says(old: object, new: object) -> None:
+    def at(document: object, path: tuple[str | int, ...]) -> object:
+        for step in path:
+            if isinstance(document, dict) and step not in document:
+                return ABSENT
+            if document is ABSENT:
+                return ABSENT
+            document = document[step]  # type: ignore[index]
+        return document
+
+    for change in changes(old, new):
+        assert at(old, change.path) == change.old
+        assert at(new, change.path) == change.new
+
+
+def test_what_comes_or_goes_as_a_whole_is_told_by_its_leaves() -> None:
+    assert list(changes({}, {"a": {"b": {"c": 1}, "d": {}}})) == [
+        Change(("a", "b", "c"), ABSENT, 1),
+        Change(("a", "d"), ABSENT, {}),
+    ]
+    assert list(changes({"a": {"b": 1}}, {})) == [Change(("a", "b"), 1, ABSENT)]
+    assert list(changes({"a": [1, 2]}, {"a": [1, 3]})) == [Change(("a", 1), 2, 3)]
+    assert list(changes({"a": [1]}, {"a": [1, 2]})) == [Change(("a",), [1], [1, 2])]
+    assert list(changes({"a": 1}, {"a": 1.0})) == [Change(("a",), 1, 1.0)]
+    assert list(changes({"a": 1}, {"a": {"b": 1}})) == [Change(("a",), 1, {"b": 1})]
+
+
+def test_a_place_is_named_for_people() -> None:
+    assert Change(("states", "sort", "steps", 0, "prompt"), 1, 2).where == "sort.steps.0.prompt"
+    assert Change(("mcp_servers", "a\x1b"), 1, 2).where == "mcp_servers.a\\x1b"
+    assert Change((), 1, 2).where == "the document"
+
+
+def test_texts_are_found_at_any_depth() -> None:
+    assert list(texts_in({"k": ["a", {"l": "b"}, 3], "m": None})) == ["a", "b"]
+
+
+TEXT = """\
+name: Mood
+description: Says whether a review is good or bad.
+start_state: ask
+default_model: qwen2.5:1.5b
+variables: {tone: calm, rules: {file: setup.cfg}}
+mcp_servers: {disk: {command: ls, args: [-l], env: {A: b}}, net: {type: npx, package: fetch}}
+rag: {faq: {directory: docs}}
+states:
+  ask: {type: input, prompt: "Which?", save_as: review, default_value: none, next: route}
+  route:
+    type: prompt
+    prompt: "Where to with {{review}}, {{tone}}?"
+    model: llama3.2:1b
+    options: {temperature: 0, num_ctx: 4096}
+    next_options:
+      - {state: work, description: it is short}
+      - {state: end, description: it is long}
+  work:
+    type: prompt
+    files: [README.md]
+    mcp_servers: [disk]
+    steps:
+      - {prompt: "Note {{review}}", save_as: notes}
+      - {prompt: "Sort {{notes}}, {{rules}}", save_as: mood, options: {seed: 1}}
+    on_error: end
+    next: look
+  look: {type: prompt, prompt: "Look {{mood}} up", use_rag: faq, next: "1"}
+  "1": {type: prompt, prompt_file: setup.cfg, save_as: last, next: end}
+"""
+
+OPEN = [
+    ("Which?", "Which one?"),
+    ("save_as: review, default_value: none", "save_as: review, default_value: nobody"),
+    (", default_value: none", ""),
+    ("state: work, description: it is short", "state: work, description: it is brief"),
+    ("{temperature: 0, num_ctx: 4096}", "{temperature: 0.2, top_p: 0.5, num_ctx: 4096}"),
+    ("{temperature: 0, num_ctx: 4096}", "{num_ctx: 4096}"),
+    ('"Note {{review}}"', '"Note all of {{review}}"'),
+    ("save_as: mood, options: {seed: 1}", "save_as: mood"),
+    ("save_as: mood, options: {seed: 1}", "save_as: mood, options: {}"),
+    ("use_rag: faq, next", "use_rag: faq, options: {top_k: 3, num_predict: 9, stop: [x]}, next"),
+    ("    on_error: end\n", ""),
+    ('use_rag: faq, next: "1"', 'use_rag: faq, on_error: "1", next: "1"'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), OPEN)
+def test_prompts_ways_and_sampling_are_open(old: str, new: str) -> None:
+    assert codes(TEXT, swapped(TEXT, old, new)) == []
+
+
+CLOSED = [
+    ("name: Mood", "name: Other"),
+    ("name: Mood\ndescription: Says", "name: Mood\ndescription: Approves"),
+    ("description: Says whether a review is good or bad.\n", ""),
+    ("start_state: ask", "start_state: route"),
+    ("qwen2.5:1.5b", "llama3.2:1b"),
+    ("default_model: qwen2.5:1.5b\n", ""),
+    ("tone: calm", "tone: harsh"),
+    ("tone: calm", "tone: {value: calm}"),
+    ("tone: calm, ", "tone: calm, more: x, "),
+    ("rules: {file: setup.cfg}", "rules: {file: README.md}"),
+    ("rules: {file: setup.cfg}", "rules: none"),
+    ("command: ls", "command: sh"),
+    ("args: [-l]", "args: [-r]"),
+    ("args: [-l]", "args: [-l, /]"),
+    ("env: {A: b}", "env: {A: b, LD_PRELOAD: x.so}"),
+    ("package: fetch}", "package: other}"),
+    ("package: fetch}}", "package: fetch}, x: {command: sh}}"),
+    ("directory: docs", "directory: /"),
+    ("directory: docs}}", "directory: docs}, more: {directory: /}}"),
+    ("states:\n", "on_error: end\nstates:\n"),
+    ("    model: llama3.2:1b\n", ""),
+    ("model: llama3.2:1b", "model: qwen2.5:1.5b"),
+    ("num_ctx: 4096", "num_ctx: 9999"),
+    (", num_ctx: 4096", ""),
+    ("{temperature: 0, num_ctx: 4096}", "{temperature: 0, num_ctx: 4096, num_gpu: 9}"),
+    ("files: [README.md]", "files: [setup.cfg]"),
+    ("files: [README.md]", "files: [README.md, setup.cfg]"),
+    ("files: [README.md]", "files: []"),
+    ("    files: [README.md]\n", ""),
+    ("mcp_servers: [disk]", "mcp_servers: [net]"),
+    ("mcp_servers: [disk]", "mcp_servers: []"),
+    ("    mcp_servers: [disk]\n", ""),
+    ("use_rag: faq, next", "use_rag: faq, mcp_servers: [], next"),
+    ("use_rag: faq, next", "use_rag: faq, files: [], next"),
+    ("use_rag: faq, ", ""),
+    ("use_rag: faq", "rag: {directory: docs}"),
+    ("prompt_file: setup.cfg", "prompt_file: README.md"),
+    ('{type: prompt, prompt: "Look {{mood}} up"', "{type: prompt, prompt_file: setup.cfg"),
+    ("save_as: notes}\n", "save_as: notes, model: llama3.2:1b}\n"),
+    ("save_as: notes}\n", "save_as: notes, options: {num_ctx: 1}}\n"),
+    ("save_as: notes}\n", 'save_as: notes}\n      - {prompt: "Check {{notes}}"}\n'),
+    ('  "1": {', '  new: {type: prompt, prompt: Hi, next: end}\n  "1": {'),
+    ("type: input", "type: prompt"),
+    ("default_value: none, next: route", "default_value: none, next: route, x: 1"),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), CLOSED)
+def test_all_other_places_are_closed(old: str, new: str) -> None:
+    new = swapped(TEXT, old, new)
+    if 'type: prompt, prompt: "Which' in new:
+        new = new.replace("default_value: none, ", "")
+    assert codes(TEXT, new)[:1] == ["closed_place"]
+
+
+def test_a_whole_state_cannot_come_or_go() -> None:
+    found = problems(TEXT, TEXT + "  new: {type: prompt, prompt: Hi, next: end}\n")
+    assert [(p.path, p.message) for p in found] == [
+        (("states", "new", "type"), "new.type may not be changed")
+    ]
+    assert found[0].hint
+
+
+FILED = """\
+name: W
+start_state: ask
+states:
+  ask: {type: input, prompt: "?", save_as: review, next: a}
+  a: {type: prompt, prompt_file: p.txt, next: b}
+  b: {type: prompt, prompt: Hi, next: end}
+"""
+
+
+def test_a_prompt_may_move_in_from_its_file_and_not_out(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("Sort {{review}}.")
+    moved = swapped(FILED, "prompt_file: p.txt", "prompt: 'Sort {{review}} well.'")
+    assert codes(FILED, moved, folder=tmp_path) == []
+    assert codes(moved, FILED, folder=tmp_path)[:1] == ["closed_place"]
+    elsewhere = swapped(moved, "prompt: Hi", "prompt_file: p.txt")
+    assert "closed_place" in codes(FILED, elsewhere, folder=tmp_path)
+
+
+def test_an_option_in_a_step_does_not_hide_what_the_state_says() -> None:
+    stepped = (
+        "name: W\nstart_state: a\nstates:\n  a:\n    type: prompt\n    options: {num_ctx: 4096}\n"
+        "    steps:\n      - {prompt: A}\n      - {prompt: B}\n"
+    )
+    shadowed = swapped(stepped, "{prompt: B}", "{prompt: B, options: {temperature: 0}}")
+    found = problems(stepped, shadowed)
+    assert [(p.code, p.path) for p in found] == [
+        ("closed_place", ("states", "a", "steps", 1, "options", "num_ctx"))
+    ]
+    assert "num_ctx" in found[0].message
+    assert found[0].hint == "keep num_ctx"
+
+
+def test_a_state_may_be_called_like_a_field() -> None:
+    odd = (
+        "name: W\nstart_state: model\nvariables: {file: x, model: y}\nstates:\n"
+        "  model: {type: prompt, prompt: 'A {{file}} {{model}}', next: files}\n"
+        "  files: {type: prompt, prompt: B, save_as: rag, next: steps}\n"
+        "  steps: {type: prompt, prompt: '{{rag}}', next: options}\n"
+        "  options: {type: prompt, prompt: D, next: end}\n"
+    )
+    for old, new in (("'A ", "'A! "), ("prompt: B", "prompt: B!"), ("prompt: D", "prompt: D!")):
+        assert codes(odd, swapped(odd, old, new)) == []
+
+
+# ---- with grants ------------------------------------------------------------------------------
+
+STATE = '  new: {type: prompt, prompt: "See {{review}}", save_as: seen, next: end}\n'
+
+
+def with_state(state: str) -> str:
+    return swapped(TEXT, "save_as: last, next: end", "save_as: last, next: new") + state
+
+
+def test_structure_opens_states_and_steps() -> None:
+    assert codes(TEXT, with_state(STATE), "structure") == []
+    gone = TEXT[: TEXT.index('  "1":')].replace('next: "1"', "next: end")
+    assert codes(TEXT, gone, "structure") == []
+    assert codes(TEXT, gone)[:1] == ["closed_place"]
+    more = swapped(
+        TEXT, "save_as: notes}\n", 'save_as: notes}\n      - {prompt: "Check {{notes}}"}\n'
+    )
+    assert codes(TEXT, more, "structure") == []
+    stepped = (
+        'name: W\nstart_state: a\nstates:\n  a:\n    type: prompt\n    prompt: "A"\n    next: end\n'
+    )
+    parts = swapped(
+        stepped, '    prompt: "A"\n', "    steps:\n      - {prompt: A}\n      - {prompt: B}\n"
+    )
+    assert codes(stepped, parts, "structure") == codes(parts, stepped, "structure") == []
+    assert codes(stepped, parts)[:1] == codes(parts, stepped)[:1] == ["closed_place"]
+
+
+@pytest.mark.parametrize(("old", "new"), CLOSED[:31])
+def test_structure_opens_nothing_else(old: str, new: str) -> None:
+    assert codes(TEXT, swapped(TEXT, old, new), "structure")[:1] == ["closed_place"]
+
+
+def test_a_new_state_has_only_the_fields_of_a_state() -> None:
+    odd = with_state(STATE.replace("next: end", "next: end, command: sh"))
+    assert codes(TEXT, odd, "structure")[:1] == ["closed_place"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "allowed"),
+    [
+        ("model: llama3.2:1b", []),
+        ("model: llama3:70b", ["model:llama3:70b"]),
+        ("files: [README.md, setup.cfg]", []),
+        ("files: [Makefile]", ["file:Makefile"]),
+        ("mcp_servers: [net]", ["tools:net"]),
+        ("use_rag: faq", []),
+        ("rag: {directory: docs}", []),
+        ("options: {num_ctx: 4096, seed: 3}", []),
+    ],
+)
+def test_a_new_state_may_name_what_the_original_names_or_what_is_granted(
+    extra: str, allowed: list[str]
+) -> None:
+    new = with_state(STATE.replace("next: end", f"{extra}, next: end"))
+    assert codes(TEXT, new, "structure", *allowed) == []
+    if allowed:
+        assert codes(TEXT, new, "structure") == ["capability_gain"]
+
+
+GRANTED = [
+    ("model:llama3:70b", "model: llama3.2:1b", "model: llama3:70b"),
+    ("model:llama3:70b", "qwen2.5:1.5b", "llama3:70b"),
+    ("model:llama3:70b", "save_as: notes}", "save_as: notes, model: llama3:70b}"),
+    ("file:Makefile", "files: [README.md]", "files: [README.md, Makefile]"),
+    ("file:Makefile", "files: [README.md]", "files: [Makefile, README.md]"),
+    ("file:Makefile", "files: [README.md]", "files: [Makefile]"),
+    ("file:Makefile", "use_rag: faq, next", "use_rag: faq, files: [Makefile], next"),
+    ("file:Makefile", "prompt_file: setup.cfg", "prompt_file: Makefile"),
+    ("file:Makefile", 'prompt: "Look {{mood}} up"', "prompt_file: Makefile"),
+    ("file:Makefile", "rules: {file: setup.cfg}", "rules: {file: Makefile}"),
+    ("file:Makefile", "tone: calm", "tone: {file: Makefile}"),
+    ("file:Makefile", "tone: calm, ", "tone: calm, more: {file: Makefile}, "),
+    ("tools:net", "mcp_servers: [disk]", "mcp_servers: [disk, net]"),
+    ("tools:net", "mcp_servers: [disk]", "mcp_servers: [net]"),
+    ("tools:net", "use_rag: faq, next", "use_rag: faq, mcp_servers: [net], next"),
+    ("tools:disk", "use_rag: faq, next", "use_rag: faq, mcp_servers: [disk], next"),
+]
+
+
+@pytest.mark.parametrize(("grant", "old", "new"), GRANTED)
+def test_a_grant_opens_one_thing(grant: str, old: str, new: str) -> None:
+    draft = swapped(TEXT, old, new)
+    kept = [code for code in codes(TEXT, draft, grant) if code != "lost_placeholder"]
+    assert kept == []
+    others = {"model:o", "file:o", "tools:o", "workflow:o", "structure"}
+    assert codes(TEXT, draft, *others)[:1] == ["closed_place"]
+
+
+@pytest.mark.parametrize(
+    ("grant", "old", "new"),
+    [
+        ("model:llama3:70b", "    model: llama3.2:1b\n", ""),
+        ("model:llama3:70b", "model: llama3.2:1b", "model: qwen2.5:1.5b"),
+        ("file:Makefile", "files: [README.md]", "files: []"),
+        ("file:Makefile", "files: [README.md]", "files: [Makefile, Makefile]"),
+        ("file:Makefile", "files: [README.md]", "files: [README.md, README.md]"),
+        ("file:Makefile", "files: [README.md]", "files: [README.md, Makefile, setup.cfg]"),
+        ("file:Makefile", "use_rag: faq, next", "use_rag: faq, files: [], next"),
+        ("file:Makefile", "tone: calm, ", ""),
+        ("file:Makefile", "directory: docs", "directory: Makefile"),
+        ("file:Makefile", "command: ls", "command: Makefile"),
+        ("tools:net", "mcp_servers: [disk]", "mcp_servers: []"),
+        ("tools:net", "use_rag: faq, next", "use_rag: faq, mcp_servers: [disk, net], next"),
+        ("tools:net", "package: fetch}", "package: other}"),
+        ("tools:disk", "args: [-l]", "args: [disk]"),
+    ],
+)
+def test_a_grant_opens_nothing_beside(grant: str, old: str, new: str) -> None:
+    draft = swapped(TEXT, old, new)
+    if old == "tone: calm, ":
+        draft = draft.replace(", {{tone}}", "")
+    assert "closed_place" in codes(TEXT, draft, grant)
+
+
+def test_a_child_may_be_exchanged_for_the_one_that_is_granted(tmp_path: Path) -> None:
+    child = "name: C\nstart_state: a\nstates:\n  a: {type: prompt, prompt: A, next: end}\n"
+    (tmp_path / "a.yaml").write_text(child)
+    (tmp_path / "b.yaml").write_text(child)
+    old = "name: W\nstart_state: a\nstates:\n  a: {type: workflow_ref, workflow_ref: a.yaml}\n"
+    new = swapped(old, "workflow_ref: a.yaml", "workflow_ref: b.yaml")
+    assert codes(old, new, "workflow:b.yaml", folder=tmp_path) == []
+    assert codes(old, new, "workflow:c.yaml", "file:b.yaml", folder=tmp_path) == [
+        "closed_place",
+        "capability_gain",
+    ]
