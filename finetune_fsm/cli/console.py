@@ -7,10 +7,11 @@ command GitHub's runner, which acts on what a step prints.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
@@ -50,6 +51,7 @@ class Screen:
         self._held = ""  # the end of a piece that may be the beginning of a secret
         self._fresh = True  # whether the line under way is blank so far
         self._on_runner = os.environ.get("GITHUB_ACTIONS") == "true"
+        self._on_terminal = stream.isatty()
         self._terminal: Terminal | None = None
         self._lock = RLock()  # log lines come from every thread
         encoding = stream.encoding or "utf-8"
@@ -74,7 +76,7 @@ class Screen:
     def line(self, text: str | Line = "") -> None:
         """Write one line, or several."""
         line = text if isinstance(text, Line) else Line(text)
-        with self._lock:
+        with self._lock, self._while_seen():
             if self._silent:
                 return
             self._release()
@@ -95,7 +97,7 @@ class Screen:
 
         What may be the beginning of a secret waits for the next piece, or the end.
         """
-        with self._lock:
+        with self._lock, self._while_seen():
             if self._silent:
                 return
             ready, self._held = known().split(self._held + text)
@@ -103,18 +105,23 @@ class Screen:
 
     def progress(self, label: str, done: int, total: int, unit: str = "") -> None:
         """Show how far something is, where a person watches; it goes away with the next line."""
-        with self._lock:
+        with self._lock, self._while_seen():
             if self.interactive and not self._silent:
                 self._fancy().progress(self._safe(label), done, total, unit)
 
     def raw(self, text: str) -> None:
         """Write *text*, made by us and known to be safe, without cleaning it."""
-        with self._lock:
+        with self._lock, self._while_seen():
             if self._silent:
                 return
             self._release()
             self._write(text)
             self._fresh = text.endswith("\n")
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing is written any more."""
+        return self._silent
 
     def silence(self) -> None:
         """Write nothing from now on: nobody reads it."""
@@ -122,12 +129,22 @@ class Screen:
 
     def settle(self) -> None:
         """Take away what moves, and hand everything written to the system."""
-        with self._lock:
+        with self._lock, self._while_seen():
             if self._terminal:
                 self._terminal.settle()
             if not self._silent:
                 self._release()
                 self._stream.flush()
+
+    @contextmanager
+    def _while_seen(self) -> Iterator[None]:
+        """Fall silent when the terminal is gone: its window was closed, and the work goes on."""
+        try:
+            yield
+        except OSError as error:
+            if not self._on_terminal or error.errno != errno.EIO:
+                raise
+            self._silent = True
 
     def _release(self) -> None:
         """Write what waited: nothing follows it."""
@@ -216,6 +233,16 @@ class Console:
         """Write *value* as the one JSON document; ASCII alone, so that it survives any pipe."""
         self._documented = True
         self.out.raw(document(value))
+
+    @property
+    def silent(self) -> bool:
+        """Whether one of the streams is read by nobody any more."""
+        return self.out.silent or self.err.silent
+
+    def silence(self) -> None:
+        """Write nothing from now on."""
+        self.out.silence()
+        self.err.silence()
 
     def settle(self) -> None:
         """Hand everything written to the system.

@@ -35,6 +35,7 @@ from finetune_fsm.sinks import one_line
 PROGRAM = "agentmech"
 
 _COMPLETION = "_AGENTMECH_COMPLETE"
+_SIGNALLED = (ExitCode.HANGUP, ExitCode.INTERRUPTED, ExitCode.TERMINATED)
 _PACKAGES = ("transitions", "pyyaml", "ollama", "jsonschema")
 _ENDING = (
     "Exit codes: 0 passed or improved, 1 failed, 2 wrong input, 3 no model or no disk, 4 a bug, "
@@ -93,15 +94,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
     console = Console(json="--json" in options)
+    code = ExitCode.OK
     try:
         code = _ended(console, given)
         console.settle()
     except BrokenPipeError:
-        code = _nobody_reads(console)
+        console.silence()
+        code = code if code in _SIGNALLED else ExitCode.BROKEN_PIPE
     except OSError as error:  # the last bytes found no room
         code = ExitCode.WORLD
         with suppress(OSError):
             console.err.line(f"{PROGRAM}: error: cannot write the output: {error.strerror}")
+        console.silence()
+    if console.silent:
         _drop_unwritten()
     return int(code)
 
@@ -179,14 +184,6 @@ def _open_standard_streams() -> None:
                     pass
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
-
-
-def _nobody_reads(console: Console) -> ExitCode:
-    """End quietly."""
-    console.out.silence()
-    console.err.silence()
-    _drop_unwritten()
-    return ExitCode.BROKEN_PIPE
 
 
 def _drop_unwritten() -> None:

@@ -62,6 +62,8 @@ def ended(console: Console, job: Job, session: Session) -> ExitCode:
     except BrokenPipeError:
         console.out.silence()
         loop.interrupt(Ending.INTERRUPTED)
+        if job.signalled is not None:  # Ctrl+C ended our reader, too; without it the end is quiet
+            console.err.line(how_to_resume(session.folder))
         raise
     if console.json:
         document = document_of(loop.run, session.seconds) | {"run": shown(session.folder)}

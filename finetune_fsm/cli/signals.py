@@ -1,19 +1,23 @@
 """Ctrl+C in two stages: the main thread only waits, so that it can answer at once.
 
 The first signal raises the flag that every wait looks at, and the work comes to its own end with
-the best so far. The second ends the process on the spot; so does the first of SIGTERM or SIGHUP
-after `GRACE` seconds. An engine in a child process is closed in either case.
+the best so far. The second ends the process on the spot; so does SIGTERM or SIGHUP after `GRACE`
+seconds. An engine in a child process is closed in either case.
+
+Nothing here waits for a reader: a terminal that was stopped, or a pipe that is full, gets no words.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import NoReturn, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from finetune_fsm.errors import Cancelled, ExitCode, LLMError
 from finetune_fsm.llm.base import Stop
@@ -25,6 +29,8 @@ CLOSING = 0.3
 """Seconds that closing the model may take at the hard end."""
 
 MESSAGE = "\nfinishing this step; Ctrl+C again stops now\n"
+
+_SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
 
 _CODES = {
     name: code
@@ -61,7 +67,8 @@ class Job:
         self.farewell = ""
         self._held: list[Closable] = []
         self._signal: ExitCode | None = None
-        self._since = 0.0
+        self._deadline: float | None = None
+        self._ending = False
 
     def hold(self, thing: _T) -> _T:
         """Return *thing*, which is closed at the end, whichever that is."""
@@ -80,26 +87,41 @@ class Job:
 
     def interrupt(self, code: ExitCode) -> None:
         """Ask for a stop; asked again, end the process now."""
-        if self._signal is not None:
+        if self._deadline is None and code is not ExitCode.INTERRUPTED:
+            self._deadline = time.monotonic() + GRACE
+        if self._signal is None:
+            self._signal = code
+            self.stop.ask()
+            _say(MESSAGE)
+        elif code is not ExitCode.HANGUP:  # a shell passes on a hangup that we had from the system
             self._end()
-        self._signal, self._since = code, time.monotonic()
-        self.stop.ask()
-        with suppress(OSError):
-            os.write(2, MESSAGE.encode())  # the handler must not wait for a stream's lock
 
     def check_grace(self) -> None:
         """End the process when it was told to terminate and takes too long."""
-        late = time.monotonic() - self._since > GRACE
-        if self._signal in (ExitCode.TERMINATED, ExitCode.HANGUP) and late:
+        if self._deadline is not None and time.monotonic() > self._deadline:
             self._end()
 
-    def _end(self) -> NoReturn:
+    def _end(self) -> None:
+        if self._ending:  # whoever keeps the keys pressed must not hold it up
+            return
+        self._ending = True
         closing = threading.Thread(target=self.close, daemon=True)
         closing.start()
         closing.join(CLOSING)
-        with suppress(OSError):
-            os.write(2, self.farewell.encode())
+        _say(f"{_show_cursor()}{self.farewell}")
         os._exit(self._signal or ExitCode.INTERRUPTED)
+
+
+def _say(text: str) -> None:
+    """Write *text* to standard error, past its buffers and their locks, if it takes it now."""
+    with suppress(OSError, ValueError):
+        if sys.platform == "win32" or select.select((), (2,), (), 0)[1]:
+            os.write(2, text.encode())
+
+
+def _show_cursor() -> str:
+    dumb = os.environ.get("TERM", "dumb") in ("dumb", "unknown")
+    return "" if dumb or not os.isatty(2) else _SHOW_CURSOR
 
 
 def supervised(work: Callable[[Job], ExitCode]) -> ExitCode:
@@ -114,8 +136,10 @@ def supervised(work: Callable[[Job], ExitCode]) -> ExitCode:
         worker.start()
         while not worker.done.wait(0.1):
             job.check_grace()
-    # A model that is cut off by a stop may call it an error; the stop is what happened.
-    stopped = job.signalled is not None and isinstance(worker.error, Cancelled | LLMError)
+    # A model that is cut off by a stop may call it an error, and Ctrl+C ends the reader of our
+    # output too; the stop is what happened.
+    excused = Cancelled | LLMError | BrokenPipeError
+    stopped = job.signalled is not None and isinstance(worker.error, excused)
     if worker.error is not None and not stopped:
         raise worker.error
     return job.signalled or worker.code

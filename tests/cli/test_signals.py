@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -85,7 +85,7 @@ def test_one_signal_ends_the_run_with_the_best_so_far(
     assert process.returncode == code
     assert "finishing this step; Ctrl+C again stops now" in err
     assert "Traceback" not in err
-    assert "Finetune interrupted. Best workflow so far saved to: greeter.finetuned.yaml" in out
+    assert "Finetune interrupted. Best workflow so far saved to: " in out
     assert (slow / "greeter.finetuned.yaml").read_text() == (slow / "greeter.yaml").read_text()
 
 
@@ -159,9 +159,11 @@ class Engine:
     def close(self):
         Path("closed").touch()
         time.sleep(float(sys.argv[2]))
+        Path("let-go").touch()
 
 def work(job):
     job.hold(Engine())
+    job.farewell = "farewell"
     print("working", flush=True)
     time.sleep(60)
     return ExitCode.OK
@@ -172,10 +174,14 @@ sys.exit(signals.supervised(work))
 
 
 @contextmanager
-def stubborn(folder: Path, grace: float, closing: float) -> Iterator[subprocess.Popen[str]]:
+def stubborn(
+    folder: Path, grace: float, closing: float, *, stderr: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process whose work looks at no flag and holds something."""
     command = [sys.executable, "-c", HELD, str(grace), str(closing)]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=stderr, text=True
+    ) as process:
         wait_for("working", process.stdout)
         try:
             yield process
@@ -195,11 +201,85 @@ def test_the_second_signal_closes_the_engine_and_does_not_wait_for_it(
     assert (tmp_path / "closed").exists()
 
 
-def test_work_that_does_not_hear_sigterm_is_ended_after_its_grace(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_work_that_does_not_hear_is_ended_after_its_grace(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
     with stubborn(tmp_path, 0.5, 0.0) as process:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 143
+        process.send_signal(number)
+        assert process.wait(PATIENCE) == code
     assert (tmp_path / "closed").exists()
+
+
+def test_a_hangup_that_the_shell_passes_on_a_second_time_does_not_end_the_work_now(
+    tmp_path: Path,
+) -> None:
+    with stubborn(tmp_path, 1.5, 0.0) as process:
+        started = time.monotonic()
+        for _ in range(3):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.1)
+        assert process.wait(PATIENCE) == 129
+        assert time.monotonic() - started > 1.2
+
+
+def test_a_hangup_after_ctrl_c_sets_the_deadline_that_ctrl_c_has_not(tmp_path: Path) -> None:
+    with stubborn(tmp_path, 0.5, 0.0) as process:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.8)
+        assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == 130
+
+
+@pytest.mark.parametrize("closing", [0.15, 60.0])
+def test_whoever_keeps_the_keys_pressed_neither_holds_up_the_end_nor_cuts_it_short(
+    closing: float, tmp_path: Path
+) -> None:
+    with stubborn(tmp_path, 10.0, closing) as process:
+        started = time.monotonic()
+        while process.poll() is None and time.monotonic() - started < PATIENCE:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.03)
+        assert process.wait(PATIENCE) == 130
+        assert time.monotonic() - started < 1.5  # 0.4 s on a machine that has nothing else to do
+    assert (tmp_path / "let-go").exists() == (closing < 1)
+
+
+def test_words_that_nobody_takes_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    with stubborn(tmp_path, 10.0, 0.0, stderr=writer) as process:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+    os.close(reader)
+    os.close(writer)
+
+
+SLOW_IMPORT = "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(30)"
+SLOW_END = f"import atexit; atexit.register(lambda: exec({SLOW_IMPORT!r}))"
+
+
+@pytest.mark.parametrize(("module", "text"), [("click", SLOW_IMPORT), ("usercustomize", SLOW_END)])
+def test_ctrl_c_before_and_after_the_work_is_quiet(module: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / f"{module}.py").write_text(text)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    program = "import site, runpy; site.execusercustomize(); runpy.run_module('finetune_fsm')"
+    program = program.replace("('finetune_fsm')", "('finetune_fsm', run_name='__main__')")
+    command = [sys.executable, "-c", program, "--version"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for("importing", process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (130, "")
 
 
 class Held:
@@ -224,7 +304,9 @@ def test_what_a_job_holds_is_closed_once_whatever_happens() -> None:
 
 
 @pytest.mark.parametrize("code", [ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HANGUP])
-@pytest.mark.parametrize("error", [None, Cancelled(), LLMError(LLMErrorKind.SERVER, "cut off")])
+@pytest.mark.parametrize(
+    "error", [None, Cancelled(), LLMError(LLMErrorKind.SERVER, "cut off"), BrokenPipeError()]
+)
 def test_an_interruption_is_never_a_success_nor_a_failure(
     code: ExitCode, error: Exception | None
 ) -> None:
