@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from finetune_fsm.improve.gate import problems_with
+from finetune_fsm.improve.grants import parse_grants
 from finetune_fsm.loop.outcomes import Checked
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
@@ -20,5 +21,6 @@ def handle(run: Run, tools: Toolbox) -> Checked:
         best=best_of(run),
         suite=run.suite,
         tried=run.digests,
+        grants=parse_grants(run.settings.allow),
     )
     return Checked(found or tools.approve(run, run.draft))
