@@ -96,7 +96,7 @@ def test_no_secret_is_left_nor_any_part_where_two_overlap(found: tuple[Secrets, 
             if text.startswith(value, start):
                 covered[start : start + len(value)] = b"\1" * len(value)
     kept = "".join(c for c, gone in zip(text, covered, strict=True) if not gone)
-    if not any(word in text.lower() for word in ("://", "key", "token", "auth", "bearer")):
+    if not any(word in text.lower() for word in (":/", "key", "token", "auth", "bearer")):
         assert hidden.replace("\0", "") == kept.replace("\0", "")
 
 
@@ -133,6 +133,7 @@ def in_pieces(secrets: Secrets, text: str, places: list[int]) -> str:
 
 CREDENTIALS = (
     ("http://user:HIDE@host/path", "http://***@host/path"),
+    ("http:/user:HIDE@host", "http:/***@host"),
     ("https://HIDE@github.com/a/b.git", "https://***@github.com/a/b.git"),
     ("postgres://u:HI@DE@db:5432/x?a=b@c", "postgres://***@db:5432/x?a=b@c"),
     ("Authorization: Bearer HIDEHIDE", "Authorization: ***"),
@@ -217,6 +218,22 @@ def test_folding_white_space_joins_no_secret(before: str, after: str) -> None:
     secrets = Secrets.of({"A_SECRET": "open sesame now"})
     line = one_line(f"{before}open\n sesame \r\nnow{after}", secrets=secrets, limit=100)
     assert "open sesame now" not in line
+
+
+def test_a_secret_is_hidden_before_its_control_characters_are_made_visible() -> None:
+    secrets = Secrets.of({"A_SECRET": "open\x1b\u200bsesame"})
+    assert clean("say open\x1b\u200bsesame\x1b!", secrets=secrets) == "say ***\\x1b!"
+
+
+def test_a_secret_longer_than_any_credential_is_hidden_at_a_cut() -> None:
+    long = "z" + "y0" * 1000
+    secrets = Secrets.of({"A_SECRET": "a-short-one", "LONG_KEY": long})
+    assert clean(f"say {long} aloud", limit=10, secrets=secrets) == "say ***… 6 more characters"
+
+
+def test_keys_that_look_alike_when_hidden_are_still_several() -> None:
+    data = {"***": 1, KEY: 2, "*** (2)": 3}
+    assert masked(data, secrets=SECRETS) == {"***": 1, "*** (2)": 2, "*** (2) (2)": 3}
 
 
 def test_secrets_do_not_show_themselves() -> None:

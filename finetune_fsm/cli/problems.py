@@ -73,12 +73,14 @@ def _lines(file: str) -> tuple[str, ...]:
 
 
 def as_data(problem: Problem) -> Mapping[str, object]:
-    """Return *problem* as plain data; the path is a JSON Pointer. Pure."""
+    """Return *problem* as plain data; the path is a JSON Pointer."""
+    # Secrets are hidden before the pointer changes their slashes.
+    steps = (known().mask(step) if isinstance(step, str) else step for step in problem.path)
     return {
         "severity": problem.severity.value,
         "code": problem.code,
         "file": problem.file,
-        "path": problem.pointer,
+        "path": replace(problem, path=tuple(steps)).pointer,
         "message": problem.message,
         "hint": problem.hint,
         "line": problem.line,

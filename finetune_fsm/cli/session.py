@@ -16,6 +16,7 @@ from finetune_fsm.loop.outcomes import UNFINISHED, Ending
 from finetune_fsm.loop.run import IterationRecord, Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.narrator import narrator
+from finetune_fsm.sinks import one_line
 
 STATUS_CODES = {
     "solved": ExitCode.OK,
@@ -52,7 +53,8 @@ def _progress(console: Console) -> Callable[[int, int], None]:
 
 def ended(console: Console, job: Job, session: Session) -> ExitCode:
     """Step the run to its end; whatever happens, the best is kept and the document written."""
-    job.farewell = f"{how_to_resume(session.folder)}\n"
+    # Said past the console, which cleans everything else.
+    job.farewell = f"{one_line(how_to_resume(session.folder), limit=1000)}\n"
     loop = session.loop
     failure: FinetuneError | None = None
     try:

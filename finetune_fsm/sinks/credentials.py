@@ -14,7 +14,8 @@ _PARAMETER = r"""[\w-]+=(?:"[^"\n]*"|[^\s"',;]*)"""
 
 @cache
 def _shapes() -> Shapes:  # compiled when there is something to hide, not by ``--help``
-    user = r"""://([^\s/?#@:"'<>]*:[^\s/"'<>]*|[^\s/?#"'<>]*)@"""
+    # Paths fold two slashes into one.
+    user = r""":/{1,2}([^\s/?#@:"'<>]*:[^\s/"'<>]*|[^\s/?#"'<>]*)@"""
     # RFC 9110, section 11.4: a scheme, then a token or parameters
     header = (
         r"""authorization["']?[ \t]*[:=][ \t]*["']?("""
@@ -25,7 +26,7 @@ def _shapes() -> Shapes:  # compiled when there is something to hide, not by ``-
     bearer = r"bearer[ \t]+([\w.~+/=-]{6,})"
     query = r"""[?&;](?:api[-_]?key|access_token|auth_token|key|token)=([^\s&;#"'<>]+)"""
     return (
-        (("://",), re.compile(user)),
+        ((":/",), re.compile(user)),
         (("authorization",), re.compile(header, re.IGNORECASE)),
         (("api-key", "api_key"), re.compile(key, re.IGNORECASE)),
         (("bearer",), re.compile(bearer, re.IGNORECASE)),
@@ -38,7 +39,7 @@ def _begun() -> re.Pattern[str]:
     header = (
         r"""(?:authorization|api[-_]key|bearer)["']?[ \t]*[:=]?[ \t]*["']?(?:[\w-]+[ \t]+)?\S*"""
     )
-    url = r"[a-z][a-z0-9+.-]*://\S*|[?&;][a-z_-]+=\S*"
+    url = r"[a-z][a-z0-9+.-]*:/\S*|[?&;][a-z_-]+=\S*"
     return re.compile(rf"(?:{header}|{url}|[!-~]*|\r)\Z", re.IGNORECASE)
 
 

@@ -167,7 +167,7 @@ def _pieces(value: str) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """Yield *value* as it is, and as JSON, Python and URLs write it."""
+    """Yield *value* as it is, and as JSON, JSON Pointers, Python and URLs write it."""
     yield value
     if re.fullmatch(_PLAIN, value):
         return
@@ -178,6 +178,7 @@ def _spellings(value: str) -> Iterator[str]:
     yield json.dumps(value)[1:-1]
     yield json.dumps(value, ensure_ascii=False)[1:-1]
     yield repr(value)[1:-1]
+    yield value.replace("~", "~0").replace("/", "~1")
     data = value.encode("utf-8", "surrogatepass")
     yield "".join(c if re.fullmatch(_PLAIN, c := chr(byte)) else f"%{byte:02X}" for byte in data)
 

@@ -6,13 +6,15 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune_fsm.cli.console import Screen, document
+from finetune_fsm.cli.console import Console, Screen, document
 from finetune_fsm.observers.lines import Line, Tone
+from finetune_fsm.sinks import look_again
 
 UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -146,3 +148,74 @@ def test_colour_can_be_forced_into_a_pipe(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setitem(os.environ, "TERM", "xterm")
     assert "\x1b[31m" in written("utf-8", "bad", Tone.BAD)
+
+
+KEY = "sk-0123456789-abcdef"
+
+
+def in_pieces(text: str, size: int, encoding: str = "utf-8") -> str:
+    raw = io.BytesIO()
+    screen = Screen(io.TextIOWrapper(raw, encoding, write_through=True))
+    for start in range(0, len(text), size):
+        screen.piece(text[start : start + size])
+    screen.settle()
+    return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+def test_a_secret_that_comes_in_pieces_is_not_shown(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", KEY)
+    Console()  # a command looks at its environment
+    text = f"the key is {KEY}, see http://user:pass@host/\nAuthorization: Bearer {KEY}.\n"
+    assert in_pieces(text, size) == ("the key is ***, see http://***@host/\nAuthorization: ***\n")
+
+
+def test_ordinary_words_are_shown_as_they_come() -> None:
+    raw = io.BytesIO()
+    screen = Screen(io.TextIOWrapper(raw, "utf-8", write_through=True))
+    shown = []
+    for piece in ("One ", "two ", "日本", "語。", "three", " four"):
+        screen.piece(piece)
+        shown.append(raw.getvalue().decode())
+    assert shown == [
+        "One ",
+        "One two ",
+        "One two 日本",
+        "One two 日本語。",
+        "One two 日本語。",  # a word may become the beginning of something
+        "One two 日本語。three ",
+    ]
+    screen.line("end")
+    assert raw.getvalue().decode() == "One two 日本語。three fourend\n"
+
+
+@given(
+    st.lists(st.text() | st.sampled_from(["\n", "::", "::error::x", " ", "##[", "##[error]x"])),
+    st.booleans(),
+)
+def test_on_github_s_runner_no_text_becomes_a_command(pieces: list[str], lines: bool) -> None:
+    raw = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITHUB_ACTIONS", "true")
+        screen = Screen(io.TextIOWrapper(raw, "utf-8", write_through=True))
+        for piece in pieces:
+            (screen.line if lines else screen.piece)(piece)
+        screen.settle()
+    shown = raw.getvalue().decode()
+    assert not any(line.lstrip().startswith("::") for line in shown.split("\n"))
+    assert "##[" not in shown
+
+
+def test_a_document_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_API_KEY", KEY)
+    console = Console(json=True)
+    del console
+    assert json.loads(document({"a": [KEY, f"x{KEY}"], KEY: 1})) == {"a": ["***", "x***"], "***": 1}
+
+
+@pytest.fixture(autouse=True)
+def _look_again_afterwards() -> Iterator[None]:
+    yield
+    look_again()
