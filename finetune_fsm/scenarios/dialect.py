@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from finetune_fsm.scenarios.character_sets import (
@@ -52,6 +53,7 @@ class BadPattern(ValueError):
         self.hint = hint
 
 
+@lru_cache(maxsize=256)  # checked once, then searched for in every scenario
 def translate(pattern: str, *, ignore_case: bool = False) -> str:
     """Return JavaScript's *pattern* as a pattern for Python's `re`. Pure.
 
