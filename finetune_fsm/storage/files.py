@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import re
@@ -11,6 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from finetune_fsm.errors import StorageError
+
+_LOST = (errno.EIO, errno.ENOSPC, errno.EDQUOT)
+"""What a sync says when data did not reach the disk; other errors say that it does not know how."""
 
 _numbers = itertools.count(1)
 _in_use: set[str] = set()  # names of temporary files that this process is writing
@@ -53,13 +57,22 @@ def sync(handle: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a name in *folder*, new or replaced, durable; Windows cannot, and need not."""
-    with suppress(OSError):
+    """Make a name in *folder*, new or replaced, durable.
+
+    Raises:
+        OSError: the disk says that it is not; a system that knows no such thing says nothing.
+    """
+    try:
         handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    except OSError:  # Windows cannot, and need not
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno in _LOST:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _make_folders(folder: Path) -> None:

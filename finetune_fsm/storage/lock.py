@@ -40,16 +40,19 @@ class Lock:
             raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
         try:
             taken = _locked(handle)
-            holder = "" if taken else _holder(handle)
-            if taken:
-                _sign(handle)
         except OSError as error:
             os.close(handle)
             reason = error.strerror or error
             raise StorageError(f"cannot lock {path}: {reason} — use a local disk") from error
         if not taken:
+            holder = _holder(handle)
             os.close(handle)
             raise Busy(f"{what} is being worked on by {holder} — wait for it to end")
+        try:
+            _sign(handle)
+        except OSError as error:
+            os.close(handle)
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
         return cls(handle)
 
     def release(self) -> None:

@@ -142,7 +142,7 @@ def broken(one: Break, folder: Path) -> None:
     """Copy the package into *folder* and break the copy."""
     package = folder / "finetune_fsm"
     shutil.copytree(ROOT / "finetune_fsm", package)
-    shutil.copytree(ROOT / "schemas", package / "schemas")
+    shutil.copytree(ROOT / "schemas", package / "schemas", dirs_exist_ok=True)
     file = package / one.file
     text = file.read_text("utf-8")
     for old, new in one.swaps:
@@ -160,11 +160,13 @@ def noticed(one: Break) -> tuple[bool, str]:
         done = subprocess.run(
             (sys.executable, "-m", "crash", *SWEEP),
             env={**os.environ, "PYTHONPATH": path},
+            cwd=folder,  # what lies where one stands comes first of all
             capture_output=True,
             text=True,
             check=False,
         )
-    return done.returncode == 1, done.stderr.strip()[-400:]
+    seen = done.returncode == 1 and "the harness:" not in done.stderr
+    return seen, done.stderr.strip()[-400:]
 
 
 def main() -> int:

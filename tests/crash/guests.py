@@ -156,7 +156,7 @@ class Model:
     def __init__(self, *, seconds: float = 0.0) -> None:
         context = multiprocessing.get_context("fork")
         mine, its = context.Pipe()
-        self._process = context.Process(target=_serve, args=(its, seconds), daemon=True)
+        self._process = context.Process(target=_serve, args=(mine, its, seconds), daemon=True)
         self._process.start()
         its.close()
         self.url: str = mine.recv()
@@ -175,7 +175,8 @@ class Model:
             return json.load(answer)
 
 
-def _serve(pipe: Connection, seconds: float) -> None:
+def _serve(its: Connection, pipe: Connection, seconds: float) -> None:
+    its.close()  # else the end of the process that asked for us would not be noticed
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked: list[str] = []
 
