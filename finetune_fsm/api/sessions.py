@@ -163,11 +163,13 @@ def reopen_run(
         history = reopened(history, settings)
         sources = {} if ignore_changes else history.beginning.sources
         check_sources(sources)
-        meter = Meter(settings.budget, spent=history.run.usage, seconds=history.seconds)
+        spent, keep = history.run.usage + history.owed, len(history.steps)
+        meter = Meter(settings.budget, spent=spent, seconds=history.seconds)
         with kept(journal, meter) as keeper:
             memo = _memo(llm, meter, hands, keeper, history)
             notes = _differences(history, memo, hands)
-            keeper.resume(Resumption(len(history.steps), __version__, now(), spec, settings))
+            lost = history.lost[keep]
+            keeper.resume(Resumption(keep, __version__, now(), spec, settings, lost))
             tell = hands.get("note", ignore_notes)
             for message in notes:
                 keeper.note(message)
@@ -204,7 +206,7 @@ class _Watch:
 def _layers(llm: LLM, meter: Meter, hands: Hands) -> LLM:
     metered = Metered(llm, meter, tell=hands.get("note", ignore_notes))
     store = hands.get("store")
-    return Cached(metered, store) if store else metered
+    return Cached(metered, store, meter) if store else metered
 
 
 def _memo(llm: LLM, meter: Meter, hands: Hands, keeper: Keeper, history: History) -> Memo:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from finetune_fsm.codec import canonical, digest, plain
 from finetune_fsm.errors import StorageError
-from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
+from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
 from finetune_fsm.llm.layer import Layer
 from finetune_fsm.llm.memo import key_of, without_pictures
+from finetune_fsm.llm.meter import Meter
 from finetune_fsm.storage.files import write_text
 
 FORMAT = 1  # 1: question, reply, prompt_tokens, completion_tokens
@@ -133,11 +134,13 @@ class Cached(Layer):
     Args:
         inner: Answers what is not kept.
         store: What is kept.
+        meter: Told of every reply that was kept, or None.
     """
 
-    def __init__(self, inner: LLM, store: Store) -> None:
+    def __init__(self, inner: LLM, store: Store, meter: Meter | None = None) -> None:
         super().__init__(inner)
         self._store = store
+        self._meter = meter
         self._prints: dict[str, str] = {}
 
     def complete(
@@ -152,6 +155,8 @@ class Cached(Layer):
         question = self._question(request, stop)
         kept = self._store.get(question) if question else None
         if kept is not None:
+            if self._meter:
+                self._meter.add(Usage.of(kept))
             if on_text:
                 on_text(kept.text)
             return kept

@@ -123,7 +123,7 @@ class Memo(Layer):
             call = self._calls.get(key)
             if call is not None and key in self._pending:
                 self._pending.discard(key)
-                self._meter.add(call.usage)
+                self._meter.use_again(call.usage)
             mine = call is None and key not in self._under_way
             turn = self._under_way.setdefault(key, threading.Event()) if call is None else _SET
         return call, turn, mine

@@ -39,7 +39,7 @@ class Meter:
 
     Args:
         budget: What may be spent.
-        spent: What earlier sessions of the run spent.
+        spent: What earlier sessions of the run spent, for all that they asked.
         seconds: How long they worked.
         clock: Seconds that only grow.
     """
@@ -71,6 +71,11 @@ class Meter:
         """Count *usage*."""
         with self._lock:
             self._spent += usage
+            self._lap += usage
+
+    def use_again(self, usage: Usage) -> None:
+        """Put *usage*, spent by an earlier session, where it is used; it was counted already."""
+        with self._lock:
             self._lap += usage
 
     def lap(self) -> Usage:

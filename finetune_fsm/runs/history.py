@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finetune_fsm.codec import restore
 from finetune_fsm.errors import BadRun, JournalError, UsageError
+from finetune_fsm.llm.base import Usage
 from finetune_fsm.llm.memo import Call
 from finetune_fsm.loop.entries import entry_of
 from finetune_fsm.loop.machine import Entered, Entry, Leaving, Moment
@@ -43,6 +44,7 @@ class History:
         entries: The same, one per step.
         calls: Every question that was answered, in order, each with the number of its line.
         retaken: Numbers of steps whose target a later session decided anew.
+        lost: What was paid for requests that broke off, by the number of the step before.
         seconds: Of work, over all sessions.
         sessions: How often the run was started or resumed.
         notes: For people.
@@ -58,6 +60,7 @@ class History:
     entries: tuple[Entry, ...]
     calls: tuple[tuple[int, Call], ...]
     retaken: frozenset[int]
+    lost: Mapping[int, Usage]
     seconds: float
     sessions: int
     notes: tuple[str, ...]
@@ -68,6 +71,12 @@ class History:
         """Keys of the answers that no step has used: the state they were for was not left."""
         used = self.steps[-1].seq if self.steps else 0
         return frozenset(call.key for seq, call in self.calls if seq > used)
+
+    @property
+    def owed(self) -> Usage:
+        """What those answers cost."""
+        unused = self.unused
+        return sum((call.usage for _, call in self.calls if call.key in unused), Usage())
 
     @property
     def done(self) -> bool:
@@ -88,6 +97,7 @@ class _Lines:
     steps: list[Step] = field(default_factory=list)
     calls: list[tuple[int, Call]] = field(default_factory=list)
     retaken: set[int] = field(default_factory=set)
+    lost: dict[int, Usage] = field(default_factory=dict)
     sessions: int = 1
     notes: list[str] = field(default_factory=list)
 
@@ -102,6 +112,7 @@ class _Lines:
                 del self.steps[resumption.keep :]
                 self.settings = resumption.settings
                 self.retaken.add(resumption.keep)
+                self.lost[resumption.keep] = resumption.lost
                 self.sessions += 1
             case records.NOTE:
                 self.notes.append(str(record.data["message"]))
@@ -133,7 +144,11 @@ def rebuilt(folder: Path, reading: Reading) -> History:
     last = reading.records[-1]
     try:
         run, state, entries = fold(
-            lines.settings, beginning.original, lines.steps, frozenset(lines.retaken)
+            lines.settings,
+            beginning.original,
+            lines.steps,
+            retaken=frozenset(lines.retaken),
+            lost=lines.lost,
         )
     except JournalError as error:
         raise JournalError(f"{path}: {error}") from error
@@ -147,6 +162,7 @@ def rebuilt(folder: Path, reading: Reading) -> History:
         entries=entries,
         calls=tuple(lines.calls),
         retaken=frozenset(lines.retaken),
+        lost=lines.lost,
         seconds=last.at,
         sessions=lines.sessions,
         notes=tuple(lines.notes),
@@ -155,7 +171,12 @@ def rebuilt(folder: Path, reading: Reading) -> History:
 
 
 def fold(
-    settings: Settings, original: str, steps: Sequence[Step], retaken: frozenset[int]
+    settings: Settings,
+    original: str,
+    steps: Sequence[Step],
+    *,
+    retaken: frozenset[int],
+    lost: Mapping[int, Usage],
 ) -> tuple[Run, LoopState, tuple[Entry, ...]]:
     """Return what is known after *steps*, where the loop stands, and the entries. Pure.
 
@@ -165,11 +186,12 @@ def fold(
         steps: In order, from the first.
         retaken: Numbers of steps after which a session began: there, what was asked for may have
             changed, and with it where the loop goes.
+        lost: What broke off after the steps of these numbers.
 
     Raises:
         JournalError: the steps are not those of this version's loop.
     """
-    run, state = Run(settings, original), LoopState.PREPARING
+    run, state = _paid(Run(settings, original), lost, 0), LoopState.PREPARING
     entries: list[Entry] = []
     for number, step in enumerate(steps, 1):
         entry = entry_of(step.data, run)
@@ -184,24 +206,28 @@ def fold(
                 f"step {number} went to {entry.target} by other rules than this version's — "
                 "finish the run with the version that began it, or start a new one"
             )
-        state = entry.target
+        run, state = _paid(run, lost, number), entry.target
         entries.append(entry)
     return run, state, tuple(entries)
 
 
+def _paid(run: Run, lost: Mapping[int, Usage], number: int) -> Run:
+    return replace(run, usage=run.usage + lost[number]) if number in lost else run
+
+
 def moments(history: History) -> Iterator[Moment]:
     """Yield what observers were told, in order. Pure."""
-    run = Run(history.settings, history.beginning.original)
-    for entry in history.entries:
+    run = _paid(Run(history.settings, history.beginning.original), history.lost, 0)
+    for number, entry in enumerate(history.entries, 1):
         yield Entered(entry.state, run)
-        run = advance(run, entry.outcome)
+        run = _paid(advance(run, entry.outcome), history.lost, number)
         yield Leaving(entry.state, entry.outcome, entry.target, run)
 
 
 def reopened(history: History, settings: Settings) -> History:
     """Return *history* as a new session finds it, which asks for *settings*. Pure.
 
-    An interruption, and what it led to, is as if it had never been.
+    An interruption, and what it led to, is as if it had never been; what it cost is not.
 
     Raises:
         UsageError: there is nothing left to do.
@@ -213,13 +239,15 @@ def reopened(history: History, settings: Settings) -> History:
         keep -= 1
     retaken = history.retaken | {keep}
     steps = history.steps[:keep]
-    run, state, entries = fold(settings, history.beginning.original, steps, retaken)
+    run, state, entries = fold(
+        settings, history.beginning.original, steps, retaken=retaken, lost=history.lost
+    )
     if history.done and state is LoopState.FINISHING:
         raise UsageError(
             f"the run {history.folder} is finished ({history.run.ending}) — to go on all the "
             "same, allow more iterations: -i NUMBER"
         )
-    return replace(
+    found = replace(
         history,
         settings=settings,
         run=run,
@@ -228,6 +256,15 @@ def reopened(history: History, settings: Settings) -> History:
         entries=entries,
         retaken=retaken,
     )
+    more = _missing(history.run.usage, run.usage + found.owed)
+    lost = {**history.lost, keep: history.lost.get(keep, Usage()) + more}
+    return replace(found, run=replace(run, usage=run.usage + more), lost=lost)
+
+
+def _missing(spent: Usage, known: Usage) -> Usage:
+    """The requests that are in *spent* and not in what is *known* of them. Pure."""
+    calls = max(0, spent.calls - known.calls)
+    return Usage(calls=calls, retries=max(0, spent.requests - known.requests - calls))
 
 
 def _beginning(found: Sequence[Record], path: Path) -> Beginning:

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune_fsm.errors import SourceChanged
+from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.run import Settings
 
 FORMAT = 1  # 1: begin, call, step, resume, note
@@ -58,6 +59,7 @@ class Resumption:
         started: When, ISO 8601 in UTC.
         llm: As in `Beginning`.
         settings: What is asked for from now on.
+        lost: What the sessions before paid, after step `keep`, for requests that broke off.
     """
 
     keep: int
@@ -65,6 +67,7 @@ class Resumption:
     started: str
     llm: str
     settings: Settings
+    lost: Usage = field(default_factory=Usage)
 
 
 def sources_of(settings: Settings) -> Mapping[str, str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,3 +24,14 @@ def pair(tmp_path: Path) -> Path:
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Calm:
     """What comes of a run in which nothing goes wrong."""
     return calm_run(tmp_path_factory.mktemp("calm"))
+
+
+@pytest.fixture(scope="session")
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that no disk slows down, where there is one: for tests of very many runs."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path_factory.mktemp("runs")
+        return
+    with tempfile.TemporaryDirectory(dir=shared) as folder:
+        yield Path(folder)
