@@ -9,13 +9,18 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import ExitCode
 
 
-@click.group()
-def cache() -> None:
+@click.group(invoke_without_command=True)
+@options.OUTPUT_OPTIONS
+@click.pass_context
+def cache(ctx: click.Context, /) -> ExitCode:
     """Look at the replies kept for other runs, or remove them.
 
     Kept is what would come out the same again: replies at temperature 0, from weights that the
     provider can tell from others of the same name.
     """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(show)
+    return ExitCode.OK
 
 
 @cache.command("ls")

@@ -66,8 +66,9 @@ def resume(
     """
     from finetune_fsm import api
     from finetune_fsm.cli.models import open_chosen
-    from finetune_fsm.cli.session import ended, hands, shown
+    from finetune_fsm.cli.session import ended, hands
     from finetune_fsm.cli.signals import supervised
+    from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
 

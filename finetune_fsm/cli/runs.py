@@ -39,8 +39,9 @@ def runs(ctx: click.Context, /) -> ExitCode:
 
 def _row(folder: Path) -> Mapping[str, object]:
     """One run, in a few words; one that cannot be read says why."""
-    from finetune_fsm.cli.session import shown, status_of
+    from finetune_fsm.cli.session import status_of
     from finetune_fsm.errors import FinetuneError
+    from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs.history import load
 
     try:
@@ -75,7 +76,8 @@ def repair(console: Console, /, run: str) -> ExitCode:
     """
     from pathlib import Path
 
-    from finetune_fsm.cli.session import how_to_resume, shown
+    from finetune_fsm.cli.session import how_to_resume
+    from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
     from finetune_fsm.runs.repairs import repaired

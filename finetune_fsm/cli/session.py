@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from finetune_fsm.loop.machine import Leaving, Moment, Observer
 from finetune_fsm.loop.outcomes import UNFINISHED, Ending
 from finetune_fsm.loop.run import IterationRecord, Run
 from finetune_fsm.loop.table import LoopState
-from finetune_fsm.observers.narrator import narrator
+from finetune_fsm.observers.narrator import narrator, shown
 from finetune_fsm.sinks import one_line
 
 STATUS_CODES = {
@@ -80,12 +79,6 @@ def ended(console: Console, job: Job, session: Session) -> ExitCode:
 def how_to_resume(folder: Path) -> str:
     """The line that tells how to go on with the run in *folder*."""
     return f"to go on: agentmech resume {shlex.quote(shown(folder))}"
-
-
-def shown(path: Path) -> str:
-    """Return *path* as it is shortest from here."""
-    below = os.path.relpath(path)
-    return str(path) if below.startswith(os.pardir) else below
 
 
 def hands(console: Console, job: Job, *, cached: bool) -> Hands:

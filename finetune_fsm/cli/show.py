@@ -27,7 +27,8 @@ def show(console: Console, /, run: str | None, *, story: bool) -> ExitCode:
 
     RUN is its folder, its name or its workflow; the newest here or below when left out.
     """
-    from finetune_fsm.cli.session import document_of, how_to_resume, shown
+    from finetune_fsm.cli.session import document_of, how_to_resume
+    from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
 
@@ -57,9 +58,8 @@ def _story(history: History) -> Iterator[Line]:
 
 
 def _summary(history: History) -> Iterator[Line]:
-    from finetune_fsm.cli.session import shown
     from finetune_fsm.observers.lines import Line, Tone
-    from finetune_fsm.observers.narrator import spent
+    from finetune_fsm.observers.narrator import shown, spent
     from finetune_fsm.sinks import one_line
 
     run, settings = history.run, history.settings

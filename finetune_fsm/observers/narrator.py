@@ -323,7 +323,7 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
 def _ending(run: Run) -> Line:
     if run.output is None:
         return Line("❌ Nothing was saved: no workflow had been tested yet", Tone.BAD)
-    place = one_line(str(run.output), limit=1000)
+    place = one_line(shown(run.output), limit=1000)
     if run.ending is Ending.INTERRUPTED:
         return Line(f"⚠ Finetune interrupted. Best workflow so far saved to: {place}", Tone.WARNING)
     if run.ending is Ending.BROKEN:
@@ -350,6 +350,12 @@ def _name(run: Run) -> str:
 
 def _full(path: Path) -> str:
     return one_line(os.path.abspath(path), limit=1000)  # noqa: PTH100  # links stay as named
+
+
+def shown(path: Path) -> str:
+    """Return *path* as it is shortest from here."""
+    below = os.path.relpath(path)
+    return str(path) if below.startswith(os.pardir) else below
 
 
 def _count(number: int, noun: str, plural: str = "") -> str:

@@ -108,7 +108,7 @@ def test_an_unknown_command_is_guessed(given: str, meant: str, agentmech: Agentm
 
 
 def test_a_command_like_no_other_is_answered_with_all_of_them(agentmech: Agentmech) -> None:
-    assert "one of: finetune, run" in agentmech("xyzzy").err
+    assert "one of: finetune, resume" in agentmech("xyzzy").err
 
 
 def test_an_unknown_option_is_guessed(agentmech: Agentmech) -> None:
