@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TextIO, cast
+from collections.abc import Mapping
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -42,7 +40,7 @@ class Terminal:
     def __init__(self, stream: TextIO, *, coloured: bool) -> None:
         # Foreign text is never markup: '[/INST]' alone would be an error.
         self._console = Console(
-            file=cast("TextIO", _Outliving(stream)),
+            file=stream,
             force_terminal=True,
             no_color=not coloured,
             markup=False,
@@ -72,35 +70,6 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-
-
-class _Outliving:
-    """A stream to a terminal that may go away: then nobody is there to be told.
-
-    The progress bar has a thread of its own, in which an error would be shown as a traceback.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        with self._while_there():
-            self._stream.write(text)
-
-    def flush(self) -> None:
-        with self._while_there():
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-    @contextmanager
-    def _while_there(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
 
 
 def _bar(console: Console, unit: str) -> Progress:

@@ -1,4 +1,4 @@
-"""Deadlines on the wall clock over any stream, and a stop that works while the server is silent.
+"""Deadlines over any stream, in time that we run, and a stop that works while a server is silent.
 
 A time limit of an HTTP library holds for one read: a server that sends a byte now and then never
 reaches it. Here a thread reads, the caller waits at a queue with a clock in hand, and when the
@@ -24,6 +24,9 @@ T = TypeVar("T")
 POLL = 0.1
 """Seconds between two looks at the stop flag while nothing arrives."""
 
+PAUSE = 0.5
+"""Seconds between two looks at a clock of ours, beyond which we did not run."""
+
 _OPENED = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 
 _AHEAD = 256  # items read ahead of a slow consumer; bounds memory, not speed
@@ -31,7 +34,7 @@ _AHEAD = 256  # items read ahead of a slow consumer; bounds memory, not speed
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long one try may take, in seconds on the wall clock.
+    """How long one try may take, in seconds as `Running` counts them.
 
     Attributes:
         first_token: From sending to the first item; a server may have to load the model.
@@ -42,6 +45,30 @@ class Timeouts:
     first_token: float = 120.0
     idle: float = 60.0
     total: float = 600.0
+
+
+class Running:
+    """The seconds since it was made, pauses of the process left out.
+
+    Who presses Ctrl+Z, or whose container is frozen, comes back to a clock that went on. A server's
+    answer that waits in the socket would be late at once. So this is looked at all the while that
+    something is waited for, and of a longer time between two looks only `PAUSE` counts.
+
+    Args:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._seconds = 0.0
+
+    def __call__(self) -> float:
+        """Return them, and count from here."""
+        now = self._clock()
+        self._seconds += min(now - self._last, PAUSE)
+        self._last = now
+        return self._seconds
 
 
 class Connection:
@@ -152,31 +179,33 @@ def _offer(items: Queue[T | _End], item: T | _End, connection: Connection) -> bo
 def _arriving(
     items: Queue[T | _End], timeouts: Timeouts, who: str, stop: Stop | None
 ) -> Iterator[T]:
-    total_end = time.monotonic() + timeouts.total
+    now, total_end = Running(), timeouts.total
     kind, limit = LLMErrorKind.TIMEOUT_FIRST_TOKEN, timeouts.first_token
     while True:
-        item_end = time.monotonic() + limit
+        item_end = now() + limit
         late = _late(kind, limit, who) if item_end < total_end else _late_total(timeouts, who)
-        item = _next(items, min(item_end, total_end), late, stop)
+        item = _next(items, now, min(item_end, total_end), late, stop)
         if isinstance(item, _End):
             if item.error is not None:
                 raise item.error
             return
-        if time.monotonic() > total_end:  # a flood never waits, so it is asked here
+        if now() > total_end:  # a flood never waits, so it is asked here
             raise _late_total(timeouts, who)
         yield item
         kind, limit = LLMErrorKind.TIMEOUT_IDLE, timeouts.idle
 
 
-def _next(items: Queue[T | _End], end: float, late: LLMError, stop: Stop | None) -> T | _End:
+def _next(
+    items: Queue[T | _End], now: Running, end: float, late: LLMError, stop: Stop | None
+) -> T | _End:
     while True:
         if stop:
             stop.check()
-        wait = max(0.0, min(POLL, end - time.monotonic()))
+        wait = max(0.0, min(POLL, end - now()))
         try:
             return items.get(timeout=wait) if wait else items.get_nowait()
         except Empty:
-            if time.monotonic() >= end:
+            if now() >= end:
                 raise late from None
 
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from finetune_fsm.errors import LLMError, LLMErrorKind
 from finetune_fsm.llm.base import Stop
-from finetune_fsm.llm.deadlines import POLL, Timeouts
+from finetune_fsm.llm.deadlines import POLL, Running, Timeouts
 from finetune_fsm.llm.transport import client_settings
 from finetune_fsm.sinks import one_line
 
@@ -177,11 +176,11 @@ class Engine:
         assert stdout is not None  # noqa: S101  # it was asked for above
         reader = threading.Thread(target=lambda: answer.append(stdout.readline()), daemon=True)
         reader.start()
-        end = time.monotonic() + seconds
+        ran = Running()
         while reader.is_alive():
             for stop in stops:
                 stop.check()
-            if time.monotonic() > end:
+            if ran() > seconds:
                 message = f"the embedded engine was not ready after {seconds:g} s"
                 hint = "take smaller weights, or a smaller context"
                 raise LLMError(LLMErrorKind.TIMEOUT_TOTAL, message, hint=hint)

@@ -15,6 +15,8 @@ import os
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 ERRORS_ONLY = 1  # verbosity of llama.cpp's log, which goes to standard error
 BATCH = 256  # tokens read in one go; a call can be broken off only between two of them
@@ -32,7 +34,8 @@ def main() -> None:
     folder = settings.pop("folder")
     threading.Thread(target=_end_with_parent, args=(folder,), daemon=True).start()
     try:
-        server, address = start(**settings)
+        with _ended_by_the_system():
+            server, address = start(**settings)
         said = {"address": address}
     except Exception as error:  # noqa: BLE001  # the parent tells it; nobody else can
         said = {"error": f"{type(error).__name__}: {error}"}
@@ -76,6 +79,28 @@ def start(
     wanted.cache_ram_mib = CACHE
     server = xllamacpp.Server(wanted)
     return server, server.listening_address
+
+
+@contextmanager
+def _ended_by_the_system() -> Iterator[None]:
+    """Have the system end us with our parent, where it can, while the block runs.
+
+    Loading keeps the interpreter's lock for as long as it takes, so that no thread of ours sees
+    that standard input has ended. SIGIO, which says so, ends a process that does not ask for it.
+    """
+    try:
+        import fcntl
+
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(0, fcntl.F_GETFL)
+        fcntl.fcntl(0, fcntl.F_SETFL, flags | os.O_ASYNC)
+    except (ImportError, AttributeError, OSError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        fcntl.fcntl(0, fcntl.F_SETFL, flags)
 
 
 def _end_with_parent(folder: str) -> None:

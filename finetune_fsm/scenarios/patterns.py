@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from finetune_fsm.errors import Problem
+from finetune_fsm.llm.deadlines import POLL, Running
 from finetune_fsm.scenarios.dialect import BadPattern, is_literal, translate
 
 SECONDS = 1.0
@@ -147,21 +148,23 @@ class _Process:
     @contextmanager
     def _limited(self, seconds: float, late: type[Exception]) -> Iterator[None]:
         """Kill the process and raise *late* when the block takes longer than *seconds*."""
-        expired = threading.Event()
+        done, expired = threading.Event(), threading.Event()
 
-        def expire() -> None:
-            expired.set()
-            self._child.kill()
+        def watch() -> None:
+            ran = Running()
+            while not done.wait(min(POLL, seconds)):
+                if ran() >= seconds:
+                    expired.set()
+                    self._child.kill()
+                    return
 
         # Reads and writes on pipes cannot time out on every system; the end of the process ends
         # them everywhere.
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=watch, daemon=True, name="pattern-watch").start()
         try:
             yield
         finally:
-            timer.cancel()
+            done.set()
             if expired.is_set():
                 raise late from None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from finetune_fsm.errors import Cancelled, LLMError, LLMErrorKind
 from finetune_fsm.llm.base import Stop
-from finetune_fsm.llm.deadlines import Connection, Timeouts, guarded
+from finetune_fsm.llm.deadlines import PAUSE, Connection, Running, Timeouts, guarded
 
 WIDE = Timeouts(5, 5, 5)
 
@@ -145,6 +145,16 @@ def test_a_flood_is_read_ahead_only_a_little() -> None:
     time.sleep(0.1)
     assert len(made) < 1000
     items.close()
+
+
+@given(st.lists(st.floats(0, 100), max_size=30))
+def test_of_a_pause_half_a_second_counts_and_of_all_else_everything(gaps: list[float]) -> None:
+    times = itertools.accumulate(gaps, initial=5.0)
+    now = Running(lambda: next(times))
+    total = 0.0
+    for gap in gaps:
+        total += min(gap, PAUSE)
+        assert now() == pytest.approx(total, abs=1e-6)
 
 
 def test_leaving_early_wakes_a_reader_that_waits_at_its_socket() -> None:
