@@ -19,7 +19,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import finetune_fsm
+from finetune_fsm import schemas
+
+TESTS = Path(__file__).resolve().parents[1]
 
 SWEEP = ("--every", "7", "--storm", "8", "--first")
 
@@ -113,7 +116,7 @@ BREAKS = (
     Break(
         "what a killed state spent is forgotten",
         "llm/memo.py",
-        (("                self._meter.add(call.usage)\n", ""),),
+        (("                self._meter.use_again(call.usage)\n", ""),),
     ),
     Break(
         "answers of earlier sessions are not given back",
@@ -138,25 +141,30 @@ BREAKS = (
 )
 
 
-def broken(one: Break, folder: Path) -> None:
-    """Copy the package into *folder* and break the copy."""
+def broken(one: Break, folder: Path) -> Path:
+    """Copy the package into *folder*, break the copy, and return the file that is broken.
+
+    Raises:
+        LookupError: the text is not what it was when the break was thought of.
+    """
     package = folder / "finetune_fsm"
-    shutil.copytree(ROOT / "finetune_fsm", package)
-    shutil.copytree(ROOT / "schemas", package / "schemas", dirs_exist_ok=True)
+    for module, copy in ((finetune_fsm, package), (schemas, package / "schemas")):
+        shutil.copytree(Path(str(module.__file__)).parent, copy, dirs_exist_ok=True)
     file = package / one.file
     text = file.read_text("utf-8")
     for old, new in one.swaps:
         if text.count(old) != 1:
-            raise SystemExit(f"'{one.name}' does not fit {one.file} any more: {old!r}")
+            raise LookupError(f"'{one.name}' does not fit {one.file} any more: {old!r}")
         text = text.replace(old, new)
     file.write_text(text, "utf-8")
+    return file
 
 
 def noticed(one: Break) -> tuple[bool, str]:
     """Whether the sweep notices *one*, and what it says."""
     with tempfile.TemporaryDirectory(prefix="break-") as folder:
         broken(one, Path(folder))
-        path = os.pathsep.join((folder, str(ROOT / "tests")))
+        path = os.pathsep.join((folder, str(TESTS)))
         done = subprocess.run(
             (sys.executable, "-m", "crash", *SWEEP),
             env={**os.environ, "PYTHONPATH": path},
