@@ -32,7 +32,7 @@ def write_text(path: Path, text: str) -> None:
     """
     target = Path(os.path.realpath(path))
     try:
-        _make_folders(target.parent)
+        make_folders(target.parent)
         _sweep(target)
         _replace(target, text.encode("utf-8"))
     except OSError as error:
@@ -56,6 +56,15 @@ def sync(handle: int) -> None:
         os.fsync(handle)
 
 
+def make_folders(folder: Path) -> None:
+    """Make *folder* and those above it, as far as they are missing, their names durable."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        with suppress(FileExistsError):
+            os.mkdir(path)  # noqa: PTH102  # `os` alone
+        sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a name in *folder*, new or replaced, durable.
 
@@ -73,15 +82,6 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-def _make_folders(folder: Path) -> None:
-    """Make *folder* and those above it, as far as they are missing, their names durable."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        with suppress(FileExistsError):
-            os.mkdir(path)  # noqa: PTH102  # `os` alone
-        sync_folder(path.parent)
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import GREETER, GREETER_TESTS, Agentmech, Done
@@ -70,7 +71,7 @@ def under(agentmech: Agentmech, folder: Path, plan: Plan, *arguments: object) ->
         return agentmech(*arguments)
 
 
-def spoken(done: Done) -> object:
+def spoken(done: Done) -> dict[str, Any]:
     """The document of a run without what holds a time."""
     return {k: v for k, v in done.document.items() if k not in ("seconds", "run")}
 
@@ -97,6 +98,17 @@ def ended(agentmech: Agentmech, folder: Path) -> Done:
     return done
 
 
+def check_the_end(done: Done, calm: Done) -> None:
+    """It is that of a calm run, but for a call whose reply could not be written down."""
+    more = done.document["llm_calls"] - calm.document["llm_calls"]
+    assert more in (0, 1)
+    now, then = spoken(done), spoken(calm)
+    for document in (now, then) if more else ():
+        for row in (document, *document["iterations"]):
+            del row["llm_calls"], row["tokens"]
+    assert now == then
+
+
 def sweep(
     agentmech: Agentmech,
     folder: Path,
@@ -108,18 +120,18 @@ def sweep(
     """Fail the n-th operation, for every n there is, and go on; return how many there were."""
     calm = agentmech(*FINETUNE)
     assert calm.code == 0
-    wanted, left = spoken(calm), files(folder)
+    left = files(folder)
     for number in range(1, LIMIT, every):
         hits: list[Operation] = []
         done = under(agentmech, fresh(folder), fail(number).on(hits), *FINETUNE)
         if not hits:
-            assert (spoken(done), files(folder)) == (wanted, left)
+            assert (spoken(done), files(folder)) == (spoken(calm), left)
             return number - 1
         check_the_stop(done, folder, hits[0])
         after(done, hits[0])
         again = ended(agentmech, folder)
         if "is finished (" not in again.out:
-            assert spoken(again) == wanted, hits
+            check_the_end(again, calm)
         assert files(folder) == left, hits
     pytest.fail("the operations have no end")
 
@@ -247,7 +259,7 @@ def test_row_37_a_disk_without_locks_is_told_before_the_first_call(
     assert agentmech(*FINETUNE).code == 0
 
 
-@pytest.mark.parametrize("number", [12, 20, 30])
+@pytest.mark.parametrize("number", [20, 30, 40])
 def test_row_37_a_run_whose_folder_is_deleted_stops(
     number: int, agentmech: Agentmech, folder: Path
 ) -> None:
