@@ -110,7 +110,7 @@ def open_run(
     settings = _absolute(settings_for(workflow, **wishes))
     original = load_workflow(settings.workflow).text
     home = places.make_home(settings.workflow)
-    with alone(home, settings.workflow):
+    with alone(home, settings):
         folder = places.make_run(home, datetime.now(UTC))
         sources = sources_of(settings)
         meter = Meter(settings.budget)
@@ -156,7 +156,7 @@ def reopen_run(
     from finetune_fsm import __version__
 
     folder = places.find(where)
-    with alone(folder.parent, load(folder).beginning.settings.workflow):
+    with alone(folder.parent, load(folder).beginning.settings):
         journal, reading = JournalFile.reopen(folder / places.JOURNAL)
         history = rebuilt(folder, reading)
         settings = _changed(history, max_iterations, jobs, budget)

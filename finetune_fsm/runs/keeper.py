@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from finetune_fsm.codec import plain
+from finetune_fsm.errors import StorageError
 from finetune_fsm.llm.memo import Call
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.loop.entries import entry_data
 from finetune_fsm.loop.machine import Entry
-from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.run import Run, Settings
+from finetune_fsm.runs import places
 from finetune_fsm.runs.places import LOCK
 from finetune_fsm.runs.records import BEGIN, CALL, NOTE, RESUME, STEP, Beginning, Resumption
 from finetune_fsm.storage.journal import Journal
@@ -75,18 +77,24 @@ def kept(journal: Journal, meter: Meter) -> Iterator[Keeper]:
 
 
 @contextmanager
-def alone(home: Path, workflow: Path) -> Iterator[None]:
-    """Hold the lock of all runs of *workflow*, which are in *home*, inside the block.
+def alone(home: Path, settings: Settings) -> Iterator[None]:
+    """Hold the lock of all runs of a workflow, which are in *home*, inside the block.
+
+    That of the output is held, too: another workflow's run may have been told to write there.
 
     Raises:
-        Busy: another process has it.
-        StorageError: it cannot be had.
+        Busy: another process has one of them.
+        StorageError: the first cannot be had.
     """
-    lock = Lock.take(home / LOCK, str(workflow))
-    try:
+    with ExitStack() as held:
+        held.callback(Lock.take(home / LOCK, str(settings.workflow)).release)
+        # Without it the output is still written whole, and the last to end has it: no reason to
+        # stop where several people share a folder, and the lock is another's.
+        with suppress(StorageError):
+            where = places.make_writers_home(settings.output)
+            if not where.samefile(home):
+                held.callback(Lock.take(where / LOCK, str(settings.output)).release)
         yield
-    finally:
-        lock.release()
 
 
 def now() -> str:

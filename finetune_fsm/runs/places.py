@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 from finetune_fsm.errors import StorageError, UsageError
-from finetune_fsm.storage.files import sync_folder, write_text
+from finetune_fsm.storage.files import make_folders, sync_folder, write_text
 
 SUFFIX = ".agentmech"
+FINETUNED = ".finetuned"
 JOURNAL = "journal.jsonl"
 LOCK = "lock"
 
@@ -46,6 +47,23 @@ def make_home(workflow: Path) -> Path:
     if not (home / ".gitignore").exists():
         write_text(home / ".gitignore", "*\n")
     return home
+
+
+def make_writers_home(output: Path) -> Path:
+    """Return the folder of all runs that write *output* if nothing else was asked for.
+
+    Of ``X.finetuned.yaml`` it is that of ``X.yaml``, of other files their own. Links are followed,
+    as they are when the output is written.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    target = Path(os.path.realpath(output))
+    try:
+        make_folders(target.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {output}: {error.strerror or error}") from error
+    return make_home(target.with_name(f"{target.stem.removesuffix(FINETUNED)}{target.suffix}"))
 
 
 def make_run(home: Path, now: datetime) -> Path:
