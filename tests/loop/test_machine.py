@@ -109,7 +109,12 @@ def test_any_run_ends_within_the_bound_and_journals_every_step(
 ) -> None:
     run = start(iterations)
     written: list[Entry] = []
-    loop = Loop(run, tools(), handlers=handlers(Chance(data=data)), journal=lambda entry, _: written.append(entry))
+    loop = Loop(
+        run,
+        tools(),
+        handlers=handlers(Chance(data=data)),
+        journal=lambda entry, _: written.append(entry),
+    )
     bound = step_bound(run)
     for entry in loop:
         assert entry.number <= bound
