@@ -32,7 +32,7 @@ from finetune_fsm.loop.run import Run, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Toolbox, approve_all, ignore_progress
 from finetune_fsm.runs import places
-from finetune_fsm.runs.history import History, load, rebuilt, reopened
+from finetune_fsm.runs.history import History, beginning_of, rebuilt, reopened
 from finetune_fsm.runs.keeper import Keeper, alone, kept, now
 from finetune_fsm.runs.records import FORMAT, Beginning, Resumption, check_sources, sources_of
 from finetune_fsm.storage.journal import Journal as JournalFile
@@ -156,7 +156,7 @@ def reopen_run(
     from finetune_fsm import __version__
 
     folder = places.find(where)
-    with alone(folder.parent, load(folder).beginning.settings):
+    with alone(folder.parent, beginning_of(folder).settings):
         journal, reading = JournalFile.reopen(folder / places.JOURNAL)
         history = rebuilt(folder, reading)
         settings = _changed(history, max_iterations, jobs, budget)

@@ -120,6 +120,17 @@ class _Lines:
                 raise JournalError(f"line {record.seq} is of a kind unknown here: {record.kind}")
 
 
+def beginning_of(folder: Path) -> Beginning:
+    """Return what the run in *folder* was started with, and look at nothing behind it.
+
+    Raises:
+        BadRun: its journal is damaged, empty, or of another version.
+        StorageError: it cannot be read.
+    """
+    path = folder / JOURNAL
+    return _beginning(read(path).records, path)
+
+
 def load(folder: Path) -> History:
     """Return the run in *folder*; nothing is changed.
 
@@ -239,9 +250,11 @@ def reopened(history: History, settings: Settings) -> History:
         keep -= 1
     retaken = history.retaken | {keep}
     steps = history.steps[:keep]
-    run, state, entries = fold(
-        settings, history.beginning.original, steps, retaken=retaken, lost=history.lost
-    )
+    run, state, entries = history.run, history.state, history.entries
+    if keep < len(history.steps) or settings != history.settings:
+        run, state, entries = fold(
+            settings, history.beginning.original, steps, retaken=retaken, lost=history.lost
+        )
     if history.done and state is LoopState.FINISHING:
         raise UsageError(
             f"the run {history.folder} is finished ({history.run.ending}) — to go on all the "
