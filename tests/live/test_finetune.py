@@ -12,15 +12,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from live.ollama_front import front
 
+from finetune_fsm.errors import JournalError
 from finetune_fsm.improve.policy import violations
 from finetune_fsm.llm.llamacpp import LlamaCppLLM
+from finetune_fsm.runs.places import JOURNAL, home_of, in_home
 from finetune_fsm.scenarios.load import load_suite
+from finetune_fsm.storage.journal import read
 from finetune_fsm.workflow.load import load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -105,3 +109,53 @@ def test_a_workflow_runs_on_the_embedded_engine_and_says_so_once(
     assert document["variables"]["reply"].strip()
     assert document["llm_calls"] == 2
     assert ended.stderr.count("answers for every model name") == 1
+
+
+def test_a_killed_run_goes_on_and_asks_the_model_nothing_twice(demo: Path, weights: Path) -> None:
+    arguments = ("finetune", str(demo), "--llm", "llamacpp", "--no-cache")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "finetune_fsm", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "FINETUNE_FSM_MODELS": str(weights.parent)},
+    )
+    end = time.monotonic() + 600
+    while len(calls := journaled(demo)) < 6 and time.monotonic() < end:
+        assert process.poll() is None
+        time.sleep(0.2)
+    engines = engines_of(process.pid)
+    process.kill()
+    process.wait()
+    assert engines
+    while any(Path(f"/proc/{pid}").exists() for pid in engines) and time.monotonic() < end:
+        time.sleep(0.1)
+    resumed = agentmech(
+        "resume", str(demo), "--no-cache", "--max-calls", "12", "--json", weights=weights
+    )
+    assert json.loads(resumed.stdout)["llm_calls"] == 12, resumed.stderr
+    after = journaled(demo)
+    assert after[: len(calls)] == calls
+    assert len(after) == len(set(after)) == 12
+
+
+def journaled(demo: Path) -> list[str]:
+    """The keys of the calls in the newest run's journal."""
+    homes = in_home(home_of(demo))
+    try:
+        records = read(homes[-1] / JOURNAL).records if homes else ()
+    except JournalError:  # read while it was being written
+        return []
+    return [str(record.data["key"]) for record in records if record.kind == "call"]
+
+
+def engines_of(pid: int) -> list[int]:
+    """Processes whose parent is *pid*."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if parent == pid:
+            found.append(int(stat.parent.name))
+    return found
