@@ -271,7 +271,7 @@ def _encode(rng: random.Random, data: bytes, _: Sample) -> bytes:
 
 def _structure(rng: random.Random, data: bytes, _: Sample) -> bytes:
     """Change the document and not its text, to get past the reader and into the checks."""
-    if len(data) > STRUCTURED:
+    if len(data) > STRUCTURED or b"&" in data:  # an alias bomb would go off here
         return data
     try:
         document = yaml.load(data, Loader=_LOADER)  # noqa: S506  # one of the two safe ones
