@@ -1,6 +1,6 @@
 """What it costs to write everything down, and to go on from it.
 
-    python bench/durability.py [--runs N] [--folder DIR] [--json FILE]
+    python bench/durability.py [--runs N] [--folder DIR] [--json FILE] [--docs FILE]
 
 records  one record of a real run made durable: encoded, added, synced; median and 99th percentile
 run      a whole finetune with its journal against the same without one, with a model that answers
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import sys
@@ -29,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from crash import guests
+from crash.sweep import into_docs, machine
 
 from finetune_fsm.api import finish, open_loop, open_run, reopen_run
 from finetune_fsm.llm.base import Request
@@ -199,12 +201,12 @@ def measured(folder: Path, runs: int) -> list[dict[str, object]]:
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
     """Return *rows* as a Markdown table."""
-    lines = [f"| {'what':<38} | {'value':>10} | {'goal':>8} | note", "|".join(("", *["---"] * 4))]
+    lines = [f"| {'what':<38} | {'value':>10} | {'goal':>10} | note |", "|---|---|---|---|"]
     for row in rows:
         value, budget = _shown(row["value"], row["unit"]), row["budget"]
         goal = "" if budget is None else f"<= {_shown(budget, row['unit']).strip()}"
         mark = "" if row["kept"] else "  NOT KEPT"
-        lines.append(f"| {row['what']:<38} | {value:>10} | {goal:>8} | {row['more']}{mark}")
+        lines.append(f"| {row['what']:<38} | {value:>10} | {goal:>10} | {row['more']}{mark} |")
     return "\n".join(lines)
 
 
@@ -225,6 +227,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="on the disk that is meant")
     parser.add_argument("--json", type=Path, help="where the numbers go")
+    parser.add_argument("--docs", type=Path, help="put the table into this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         rows = measured(Path(folder), options.runs)
@@ -232,6 +235,10 @@ def main() -> int:
     if options.json:
         written = {"runs": options.runs, "python": sys.version.split()[0], "rows": rows}
         options.json.write_text(json.dumps(written, indent=2) + "\n", "utf-8")
+    if options.docs:
+        load = ", ".join(f"{average:.1f}" for average in os.getloadavg())
+        said = f"On {machine()}; load averages {load}:"
+        into_docs(options.docs, "cost", f"{said}\n\n{table(rows)}")
     return 0 if all(row["kept"] for row in rows) else 1
 
 

@@ -181,7 +181,10 @@ def _serve(its: Connection, pipe: Connection, seconds: float) -> None:
     asked: list[str] = []
 
     def answer(call: Call) -> Iterable[Act]:
-        body = call.json
+        try:
+            body = call.json
+        except ValueError:  # who asks was killed in the middle of the question
+            return []
         asked.append(digest_of(body))
         options: Mapping[str, float] = body["options"]
         said = reply(body["messages"][-1]["content"], warm=options.get("temperature", 0) > 0)

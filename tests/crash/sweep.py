@@ -12,6 +12,7 @@ import itertools
 import multiprocessing
 import os
 import platform
+import resource
 import shutil
 import sys
 import tempfile
@@ -193,6 +194,7 @@ def _reports(folder: Path, options: argparse.Namespace) -> Iterator[Report | Rem
     finally:
         for worker in workers:
             worker.terminate()
+            worker.join(10)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -224,16 +226,18 @@ def total(rows: Sequence[Row]) -> Row:
     return found
 
 
-def into_docs(file: Path, text: str) -> None:
-    """Put *text* between the marks in *file*."""
-    before, _, rest = file.read_text("utf-8").partition("<!-- crash -->\n")
-    _, end, after = rest.partition("<!-- /crash -->")
+def into_docs(file: Path, mark: str, text: str) -> None:
+    """Put *text* into *file*, between the comments ``mark`` and ``/mark``."""
+    opening, closing_mark = f"<!-- {mark} -->\n", f"<!-- /{mark} -->"
+    before, _, rest = file.read_text("utf-8").partition(opening)
+    _, end, after = rest.partition(closing_mark)
     if not end:
-        raise SystemExit(f"{file} has no marks <!-- crash --> and <!-- /crash -->")
-    file.write_text(f"{before}<!-- crash -->\n{text}\n{end}{after}", "utf-8")
+        raise SystemExit(f"{file} has no marks {opening.strip()} and {closing_mark}")
+    file.write_text(f"{before}{opening}{text}\n{end}{after}", "utf-8")
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Say where it was measured."""
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
@@ -277,12 +281,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     break
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    seconds = time.monotonic() - began
-    sys.stdout.write(f"{tally}\n\n{len(tally.wrongs)} violations, {seconds:.0f} s\n")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = f"{time.monotonic() - began:.0f} s, {used.ru_utime + used.ru_stime:.0f} s of CPU"
+    sys.stdout.write(f"{tally}\n\n{len(tally.wrongs)} violations, {seconds}\n")
     if options.docs and not tally.wrongs:
         when = f"{datetime.now(UTC):%Y-%m-%d}"
-        said = f"`make crash` on {when}, {_machine()}, {seconds:.0f} s, 0 violations:"
-        into_docs(options.docs, f"{said}\n\n{tally}")
+        said = f"`make crash` on {when}, {machine()}, {seconds}, 0 violations:"
+        into_docs(options.docs, "crash", f"{said}\n\n{tally}")
     return 1 if tally.wrongs else 0
 
 

@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,6 +29,8 @@ from finetune_fsm.runs.history import History, load
 
 _TIMES = frozenset({"seconds", "started", "at"})
 _NAMES = frozenset({"run", "sessions", "notes"})  # of one run, or of how often it was begun
+
+_COUNTS = frozenset({"llm_calls", "tokens", "usage"})
 
 CUT = "bytes of an unfinished record were cut off the journal"
 """The one note that a killed run may carry."""
@@ -262,12 +264,20 @@ class Bench:
         found.demand(ended.code in (2, 6) and clear, "resuming what did not begin:", ended)
         return self.begin(kill or obey)
 
-    def compare(self, ended: Ended, found: Found) -> None:
-        """Compare what is there now, after a command that *ended* the run, with what should be."""
+    def compare(
+        self, ended: Ended, found: Found, view: Callable[[Result], Result] = lambda result: result
+    ) -> None:
+        """Compare what is there now, after a command that *ended* the run, with what should be.
+
+        Args:
+            ended: The last command.
+            found: Takes the differences.
+            view: What is looked at of both.
+        """
         if ended.code == 2 and "is finished (" in ended.out:
             # It was killed behind its last record, so there was nothing left to go on with.
             ended = Ended(self.whole.code, "", "")
-        now, then = self.result(ended), self.whole
+        now, then = view(self.result(ended)), view(self.whole)
         found.demand(now.code == then.code, "exit code", now.code, ended.err[-300:])
         for name in sorted(now.files.keys() | then.files.keys()):
             found.demand(now.files.get(name) == then.files.get(name), "the file", name, "differs")
@@ -281,13 +291,26 @@ class Bench:
         found.demand(not notes, "notes:", notes)
 
 
+def uncounted(result: Result) -> Result:
+    """*result* without the number of calls: one may have been made whose reply found no room."""
+    return replace(
+        result,
+        document=_without(result.document, _COUNTS),
+        shown=_without(result.shown, _COUNTS),
+        steps=tuple(_without(step, _COUNTS) for step in result.steps),
+    )
+
+
 def _timeless(value: object) -> object:
-    """*value* without what tells the time or names the run."""
+    return _without(value, _TIMES | _NAMES)
+
+
+def _without(value: object, skipped: frozenset[str]) -> object:
+    """*value* without the fields of these names, at any depth."""
     if isinstance(value, dict):
-        skipped = _TIMES | _NAMES
-        return {key: _timeless(item) for key, item in value.items() if key not in skipped}
+        return {key: _without(item, skipped) for key, item in value.items() if key not in skipped}
     if isinstance(value, list):
-        return [_timeless(item) for item in value]
+        return [_without(item, skipped) for item in value]
     return value
 
 
