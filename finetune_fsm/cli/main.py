@@ -160,11 +160,22 @@ def _explained(error: Exception) -> tuple[ExitCode, str, tuple[str, ...]]:
     if isinstance(error, FinetuneError):
         return error.exit_code, str(error), ()
     if isinstance(error, OSError):
+        if error.filename is None and _is_nowhere():
+            return ExitCode.WORLD, "the present folder was removed: go to another one", ()
         where = f" {one_line(str(error.filename))}:" if error.filename else ""
         return ExitCode.WORLD, f"the system says no:{where} {error.strerror or error}", ()
     what = one_line(f"{type(error).__name__}: {error}", limit=400)
     advice = "this is a bug: please report it, with what the same command says with -vv"
     return ExitCode.BUG, f"internal error: {what}", (advice,)
+
+
+def _is_nowhere() -> bool:
+    """Whether the folder in which we stand is gone."""
+    try:
+        os.getcwd()  # noqa: PTH109  # `os` is here already
+    except OSError:
+        return True
+    return False
 
 
 def _lower(message: str) -> str:

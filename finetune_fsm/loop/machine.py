@@ -205,7 +205,13 @@ class Loop:
 
     def _tell(self, moment: Moment) -> None:
         for observer in self._observers:
-            observer(moment)
+            try:
+                observer(moment)
+            except Exception as error:
+                name = getattr(observer, "__qualname__", type(observer).__qualname__)
+                what = type(moment).__name__
+                error.add_note(f"raised by the observer {name} at {what} {moment.state}")
+                raise
 
 
 class _Walker:

@@ -354,7 +354,10 @@ def _full(path: Path) -> str:
 
 def shown(path: Path) -> str:
     """Return *path* as it is shortest from here."""
-    below = os.path.relpath(path)
+    try:
+        below = os.path.relpath(path)
+    except OSError:  # the folder in which we stand was removed
+        return str(path)
     return str(path) if below.startswith(os.pardir) else below
 
 

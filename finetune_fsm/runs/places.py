@@ -41,12 +41,24 @@ def make_home(workflow: Path) -> Path:
     try:
         with suppress(FileExistsError):
             os.mkdir(home, 0o700)  # noqa: PTH102  # `os` alone, see storage
+            _refuse_umask(home)
         sync_folder(home.parent)  # whoever made it may have been killed before this
+        marked = (home / ".gitignore").exists()
     except OSError as error:
         raise StorageError(f"cannot write {home}: {error.strerror or error}") from error
-    if not (home / ".gitignore").exists():
+    if not marked:
         write_text(home / ".gitignore", "*\n")
     return home
+
+
+def _refuse_umask(made: Path) -> None:
+    """Raise StorageError when the folder just *made* is closed to ourselves, and remove it."""
+    if not os.access(made, os.R_OK | os.W_OK | os.X_OK):
+        os.rmdir(made)  # noqa: PTH106  # `os` alone, see storage
+        raise StorageError(
+            f"cannot write into {made}, just made: the umask of this process takes our own "
+            "rights away — 'umask 077' keeps them"
+        )
 
 
 def make_writers_home(output: Path) -> Path:

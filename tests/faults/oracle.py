@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from commandline import GREETER, GREETER_TESTS
-from wire import Act, Call, Server, chat, chunked, final, ollama, page, piece, refusal
+from wire import Act, Call, Route, Server, chat, chunked, final, ollama, page, piece, refusal
 
 LONG = 60.0
 """Seconds that a slow answer takes; longer than any test is willing to wait."""
@@ -136,9 +136,10 @@ def answer(call: Call) -> tuple[str, str]:
     return "state", f"Hello {found[1]}! " + "a" * 40 + "!"
 
 
-def oracle_server(oracle: Oracle) -> Server:
-    """A server, not yet running, at which *oracle* answers."""
-    return ollama(oracle.chat, models={"m": 8192, "gemma3:4b": 8192}, tags=oracle.tags)
+def oracle_server(oracle: Oracle, *, tags: Route | None = None) -> Server:
+    """A server, not yet running, at which *oracle* answers; *tags* lists its models instead."""
+    models = {"m": 8192, "gemma3:4b": 8192}
+    return ollama(oracle.chat, models=models, tags=tags or oracle.tags)
 
 
 def put_greeter(folder: Path, *, tests: bool = True, slow_pattern: bool = False) -> None:

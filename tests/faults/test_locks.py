@@ -127,7 +127,6 @@ def test_row_46_two_workflows_in_one_folder_do_not_touch_each_others_files(
     [
         (("-o", "new/best.yaml"), ("-o", "link.yaml")),
         ((), ("-o", "greeter.finetuned.yaml")),
-        ((), ("-o", "greeter.yml")),
     ],
 )
 def test_row_46_two_runs_that_write_the_same_file_do_not_run_at_once(

@@ -62,9 +62,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
     return find
 
 
-@pytest.mark.parametrize(
-    "name", ["PREPARING, weights", "RUNNING, retry wait", "CHECKING", "FINISHING"]
-)
+@pytest.mark.parametrize("name", ["PREPARING, weights", "RUNNING, retry wait", "FINISHING"])
 def test_row_41_one_ctrl_c_is_answered_at_once_and_loses_nothing(
     name: str, expected: Expected, tmp_path: Path
 ) -> None:
@@ -190,7 +188,6 @@ ENGINE = Path(__file__).with_name("engine")
         ("loads", "twice", 130),
         ("answers", "kill", -signal.SIGKILL),
         ("answers", "twice", 130),
-        ("answers", "terminate", 143),
     ],
 )
 def test_no_engine_is_left_two_seconds_after_any_end(
@@ -208,8 +205,6 @@ def test_no_engine_is_left_two_seconds_after_any_end(
         match how:
             case "kill":
                 screen.process.kill()
-            case "terminate":
-                screen.process.terminate()
             case _:
                 screen.type(CTRL_C)
                 screen.wait_for(MESSAGE)
