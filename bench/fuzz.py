@@ -1,6 +1,7 @@
 """Mutations of valid files through the command line: nothing may escape, hang, swell or be vague.
 
-    python bench/fuzz.py [--count N] [--seed N] [--only N] [--jobs N] [--save FOLDER] [--json FILE]
+    python bench/fuzz.py [--count N] [--first N] [--seed N] [--only N] [--jobs N]
+                         [--save FOLDER] [--json FILE]
 
 Each case is a workflow, a test file or scripted replies of the examples, broken in one to three
 ways and given to ``agentmech validate``; one in ten, and all scripts, go to ``run`` or ``test``
@@ -509,13 +510,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, help="run this one case and show what it says")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--save", type=Path, default=ROOT / "build" / "fuzz", help="for failures")
     parser.add_argument("--json", type=Path, help="where the numbers go")
     options = parser.parse_args()
-    numbers = range(options.count) if options.only is None else (options.only,)
+    first, only = options.first, options.only
+    numbers = range(first, first + options.count) if only is None else (only,)
 
     def tell(case: Case, outcome: Outcome, wrong: tuple[str, ...]) -> None:
         if options.only is not None:
