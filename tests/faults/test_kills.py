@@ -17,7 +17,18 @@ TESTS = Path(__file__).resolve().parents[1]
 def test_row_39_and_40_killed_runs_end_as_if_nothing_had_happened() -> None:
     # In processes of its own: they fork, which a process with threads must not do.
     done = subprocess.run(
-        (sys.executable, "-m", "crash", "--every", "18", "--storm", "2", "--kills"),
+        (
+            sys.executable,
+            "-m",
+            "crash",
+            "--every",
+            "25",
+            "--storm",
+            "2",
+            "--workers",
+            "1",
+            "--kills",
+        ),
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), *sys.path))},
         capture_output=True,
         text=True,

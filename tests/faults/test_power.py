@@ -20,7 +20,7 @@ from finetune_fsm.runs import places
 from finetune_fsm.runs.history import load
 from finetune_fsm.storage.journal import Record, parsed, read
 
-RESUMED = 25
+RESUMED = 45
 """One image in so many is gone on with; all are looked at."""
 
 

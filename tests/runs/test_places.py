@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import StorageError, UsageError
@@ -15,7 +15,8 @@ from finetune_fsm.runs.places import JOURNAL, find, make_home, make_run
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@given(st.lists(st.integers(-100_000, 100_000), min_size=1, max_size=12))
+@settings(max_examples=20)
+@given(st.lists(st.integers(-100_000, 100_000), min_size=1, max_size=8))
 def test_a_new_run_comes_last_whatever_the_clock_does(
     tmp_path_factory: pytest.TempPathFactory, jumps: list[int]
 ) -> None:
