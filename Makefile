@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo test live lint format type wheel fuzz bench docs clean
+.PHONY: help install model demo test live lint format type wheel fuzz policy mutants crash signals bench docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -51,11 +51,23 @@ wheel: $(READY)  ## Build the wheel, install it in a fresh environment, run the 
 	$(PYTHON) -m venv --clear build/venv
 	build/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
 	rm -rf build/checkout && mkdir -p build/checkout
-	cp -r tests bench examples setup.cfg README.md build/checkout
+	cp -r tests bench docs examples setup.cfg README.md build/checkout
 	cd build/checkout && ../venv/bin/python -m pytest -m "not live" -n 2 -p no:cacheprovider
 
 fuzz: $(READY)  ## Break valid files in 20,000 ways and look at what the command line says (6 min)
 	$(BIN)/python bench/fuzz.py
+
+policy: $(READY)  ## Try 10,000 drafts, hostile ones too, on the gate, with another judge
+	$(BIN)/python bench/policy.py
+
+mutants: $(READY)  ## Change the policy's code in every small way: each must fail a test
+	$(BIN)/python bench/mutants.py
+
+crash: $(READY)  ## Kill runs at every operation on the disk, and compare (under three minutes)
+	PYTHONPATH=tests $(BIN)/python -m crash --docs docs/reliability.md
+
+signals: $(READY)  ## Type Ctrl+C, once and twice, everywhere in a run, and time the answers (6 min)
+	$(BIN)/python bench/signals.py
 
 bench: $(READY)  ## Measure start-up
 	$(BIN)/python bench/startup.py
