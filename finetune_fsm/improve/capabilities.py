@@ -32,7 +32,6 @@ _WORDS = {
     "workflow": "run the workflow '{}'",
     "option": "run with the option {0} at {1}",
 }
-_GRANTED_AS = {"model": "model", "file": "file", "workflow": "workflow"}
 
 
 def capabilities(document: Part, owners: Collection[str] | None = None) -> frozenset[Capability]:
@@ -91,11 +90,21 @@ def gains(original: Workflow, draft: Workflow, suite: Suite, grants: Grants) -> 
     """
     wanted = tuple(_wanted(suite))
     before = _within_reach(original, wanted)
+    granted = {
+        "model": grants.models,
+        "file": grants.files,
+        "workflow": grants.workflows,
+        "tools": grants.tools,
+    }
     for gained in sorted(_within_reach(draft, wanted) - before):
-        if not _is_granted(gained, grants):
-            kind, *about = gained
-            what = one_line(_WORDS[kind].format(*about))
-            yield Problem("capability_gain", f"the draft would gain: {what}", _hint(gained))
+        kind, *about = gained
+        name = about[1] if kind == "tools" else about[0]
+        if name in granted.get(kind, ()):
+            continue
+        what = one_line(_WORDS[kind].format(*about))
+        by_itself = f"only a person can allow it: --allow {kind}:{one_line(name)}"
+        hint = by_itself if kind in granted else "only a person can write that"
+        yield Problem("capability_gain", f"the draft would gain: {what}", hint)
 
 
 def _wanted(suite: Suite) -> Iterator[str]:
@@ -111,26 +120,3 @@ def _within_reach(workflow: Workflow, wanted: tuple[str, ...]) -> frozenset[Capa
     names = reached(workflow, (workflow.start_state, *wanted))
     owners = {state.owner for state in workflow.states.values() if state.name in names}
     return capabilities(workflow.document, owners)
-
-
-def _is_granted(gained: Capability, grants: Grants) -> bool:
-    match gained:
-        case "model", name:
-            return name in grants.models
-        case "file", path:
-            return path in grants.files
-        case "workflow", path:
-            return path in grants.workflows
-        case "tools", _, server, _:
-            return server in grants.tools
-        case _:
-            return False
-
-
-def _hint(gained: Capability) -> str:
-    kind, *about = gained
-    if kind == "tools":
-        return f"only a person can allow it: --allow tools:{one_line(about[1])}"
-    if kind in _GRANTED_AS:
-        return f"only a person can allow it: --allow {kind}:{one_line(about[0])}"
-    return "only a person can write that"

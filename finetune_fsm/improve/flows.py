@@ -50,7 +50,6 @@ def path_flows(workflow: Workflow) -> frozenset[Flow]:
     return frozenset(
         (kind, path, name, source)
         for state in workflow.states.values()
-        if state.name in graph.reached
         for kind, path, name in graph.sinks(state)
         for source in graph.sources(state.name, name)
     )
@@ -59,9 +58,9 @@ def path_flows(workflow: Workflow) -> frozenset[Flow]:
 def new_flows(original: Workflow, draft: Workflow, grants: Grants) -> Iterator[Problem]:
     """Yield what could stand in a path of *draft* and not in the same one of *original*."""
     for kind, path, name, source in sorted(path_flows(draft) - path_flows(original)):
-        if kind == "workflow" and path in grants.workflows:
+        if path in grants.workflows:
             continue
-        what = _WORDS[source[0]].format(one_line(source[1], limit=60))
+        what = _WORDS[source[0]].format(one_line(source[1]))
         message = f"{{{{{name}}}}} in the path of the {kind} '{one_line(path)}' could become {what}"
         yield Problem("path_flow", message, "keep what a path is built from as it is")
 

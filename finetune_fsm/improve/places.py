@@ -22,11 +22,13 @@ OPEN_FIELDS = frozenset({"prompt", "next", "on_error", "save_as", "default_value
 OPTION_FIELDS = frozenset({"state", "description"})
 """Fields of one of the `next_options`."""
 
-NEW_FIELDS = OPEN_FIELDS | {
-    *("type", "steps", "next_options", "options"),
-    *("model", "prompt_file", "files", "workflow_ref", "mcp_servers", "use_rag", "rag"),
-}
-"""Fields that a whole new state may have; what they name must be nothing new."""
+NEW_FIELDS = frozenset(
+    {
+        *("type", "options", "model", "prompt_file", "files"),
+        *("workflow_ref", "mcp_servers", "use_rag", "rag"),
+    }
+)
+"""Fields that a whole new state may have besides; what they name must be nothing new."""
 
 ABSENT = object()
 
@@ -64,7 +66,7 @@ def changes(old: object, new: object, path: Path = ()) -> Iterator[Change]:
 
 
 def _descended(side: object, other: object) -> object:
-    return {} if side is ABSENT and isinstance(other, Mapping) and other else side
+    return {} if side is ABSENT and other else side
 
 
 def texts_in(value: object) -> Iterator[str]:
@@ -102,7 +104,7 @@ def _inside_part(path: Path) -> Path | None:
     """What of *path* lies inside a state or a step; None outside of them."""
     if len(path) < 3 or path[0] != "states":
         return None
-    return path[4:] if path[2] == "steps" and len(path) >= 5 else path[2:]
+    return path[4:] if path[2] == "steps" else path[2:]
 
 
 def _is_open(change: Change) -> bool:
@@ -115,8 +117,7 @@ def _is_open(change: Change) -> bool:
             return name in OPEN_OPTIONS
         case ("next_options", _, field):
             return field in OPTION_FIELDS
-        case _:
-            return False
+    return False
 
 
 def _is_ways(value: object) -> bool:
@@ -130,14 +131,13 @@ def _is_ways(value: object) -> bool:
 
 def _is_structure(change: Change, old: Part, new: Part) -> bool:
     match change.path:
-        case ("states", name, "steps") if name in mapping_at(old, "states"):
+        case ("states", _, "steps"):
             return True
         case ("states", name, field, *_):
             if name in mapping_at(old, "states"):
                 return name not in mapping_at(new, "states")
             return field in NEW_FIELDS
-        case _:
-            return False
+    return False
 
 
 def _is_granted(change: Change, draft: Part, grants: Grants) -> bool:
@@ -160,8 +160,7 @@ def _is_granted(change: Change, draft: Part, grants: Grants) -> bool:
             return _adds_only(change, grants.files)
         case ("mcp_servers",):
             return _adds_only(change, grants.tools)
-        case _:
-            return False
+    return False
 
 
 def _adds_only(change: Change, granted: Collection[str]) -> bool:

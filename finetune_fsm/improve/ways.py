@@ -70,8 +70,6 @@ def unasked(workflow: Workflow, questions: Collection[str]) -> frozenset[tuple[s
     """
     states = workflow.states.values()
     acting = {state.name for state in states if state.mcp_servers or state.workflow_ref}
-    if not acting:
-        return frozenset()
     return frozenset(
         (name, question)
         for question in questions

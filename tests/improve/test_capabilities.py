@@ -135,6 +135,13 @@ def test_a_test_that_a_person_wrote_may_want_it_reached() -> None:
     assert codes(before, after, tests=both) == ["capability_gain"]
 
 
+def test_a_test_that_wants_a_state_reached_excuses_no_other() -> None:
+    after = with_dead("", "save_as: mood, next: end", "save_as: mood, next: new")
+    after += NEW.replace("EXTRA", "model: m,")
+    tests = suite(reached("dead"))
+    assert codes(with_dead(""), after, "structure", tests=tests) == ["capability_gain"]
+
+
 NEW = "  new: {type: prompt, prompt: Hi, EXTRA next: end}\n"
 
 

@@ -46,6 +46,7 @@ def said(text: str) -> list[str]:
         "Say wonderful.",
         "Say WONDERFUL!",
         "Say wonder-ful.",
+        "won-derful is the word.",
         "Say w o n d e r f u l.",
         "Say won\u200bder\u00adful.",
         "Say wonder{{usual}}ful.",

@@ -150,6 +150,49 @@ def test_the_text_of_an_error_is_a_source() -> None:
     assert sources(kept) == {("start", "'hotel'")}  # a state that fails has saved nothing
 
 
+def test_an_error_replaces_what_was_there_and_success_leaves_it() -> None:
+    later = swapped(
+        LINE, 'files: ["{{page}}.txt"], ', "", "next: end", "files: ['{{error}}'], next: end"
+    )
+    assert sources(later) == {("start", "None")}
+    failing = swapped(later, "save_as: page, next: c", "save_as: page, next: end, on_error: c")
+    assert sources(failing) == {("error", "")}
+
+
+def test_a_reply_is_saved_though_the_choice_after_it_fails() -> None:
+    choice = """\
+name: Choice
+start_state: a
+variables: {page: hotel}
+states:
+  a:
+    type: prompt
+    prompt: A
+    save_as: page
+    next_options: [{state: b, description: x}, {state: end, description: y}]
+    on_error: c
+  b: {type: prompt, prompt: "B {{page}}", next: end}
+  c: {type: prompt, prompt: C, files: ["{{page}}"], next: end}
+"""
+    assert sources(choice) == {("start", "'hotel'"), ("reply", "a")}
+
+
+def test_a_circle_on_the_way_is_walked_once() -> None:
+    circle = """\
+name: Circle
+start_state: a
+variables: {page: hotel}
+states:
+  a: {type: prompt, prompt: A, next: b}
+  b:
+    type: prompt
+    prompt: B
+    next_options: [{state: a, description: x}, {state: c, description: y}]
+  c: {type: prompt, prompt: C, files: ["{{page}}"], next: end}
+"""
+    assert sources(circle) == {("start", "'hotel'")}
+
+
 def test_a_default_hands_on_what_another_default_was_given() -> None:
     chain = """\
 name: Chain
@@ -189,7 +232,8 @@ variables: {mine: x}
 states:
   a: {type: input, prompt: A, save_as: kept, default_value: "{{given}}", next: b}
   b: {type: prompt, prompt: B, files: ["{{kept}}.txt"], save_as: found, next: c}
-  c: {type: workflow_ref, workflow_ref: grandchild.yaml}
+  c: {type: workflow_ref, workflow_ref: grandchild.yaml, next: d}
+  d: {type: input, prompt: D, save_as: told, default_value: "{{harmless}}", next: end}
 """,
     "grandchild.yaml": """\
 name: Grandchild
@@ -268,9 +312,38 @@ def test_what_a_child_sets_comes_back_into_the_path_of_its_caller(family: Path) 
     assert sources(failing, family) == {("start", "None")}  # a child that fails hands nothing back
 
 
+def test_a_child_brings_back_only_what_it_sets(family: Path) -> None:
+    text = swapped(
+        PARENT,
+        "child.yaml",
+        "harmless.yaml",
+        'prompt: "{{text}}"',
+        "prompt: x, files: ['{{given}}']",
+    )
+    assert sources(text, family) == {("answer", "ask")}
+
+
+def test_a_way_from_a_child_to_a_path_is_a_flow(family: Path) -> None:
+    before = swapped(PARENT, "child.yaml", "harmless.yaml", "next: child}", "next: after}")
+    before = swapped(
+        before, 'prompt: "{{text}}", next: end', "prompt: x, files: ['{{page}}'], next: child"
+    )
+    before = swapped(
+        before, "workflow_ref: harmless.yaml, next: after", "workflow_ref: harmless.yaml, next: end"
+    )
+    routes = "next_options: [{state: child, description: x}, {state: after, description: y}]"
+    after = swapped(before, "save_as: text, next: after", f"save_as: text, {routes}")
+    after = swapped(after, "harmless.yaml, next: end", "harmless.yaml, on_error: after")
+    assert "path_flow" not in codes(before, after, folder=family)
+    after = swapped(after, "harmless.yaml, on_error: after", "harmless.yaml, next: after")
+    after = swapped(after, "files: ['{{page}}'], next: child", "files: ['{{page}}'], next: end")
+    (found,) = [p for p in problems(before, after, folder=family) if p.code == "path_flow"]
+    assert found.message.endswith("could become the workflow 'harmless.yaml'")
+
+
 def test_what_children_may_bring_back_is_told(family: Path) -> None:
     assert set_by_children(workflow(PARENT, family)) == {
-        *("mine", "kept", "found", "last", "error", "error_state")
+        *("mine", "kept", "found", "told", "last", "error", "error_state")
     }
     assert set_by_children(workflow(LINE)) == frozenset()
 

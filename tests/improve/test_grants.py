@@ -43,7 +43,7 @@ def test_each_kind_goes_to_its_own_place() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("everything", "there is structure, model:NAME, file:PATH, workflow:PATH, tools:SERVER"),
+        ("everything", "there is structure, "),
         ("modle:x", "did you mean 'model'?"),
         ("Structure", "did you mean 'structure'?"),
         ("", "there is structure"),
@@ -67,6 +67,13 @@ def test_what_cannot_be_granted_is_told(text: str, said: str) -> None:
     assert message.startswith(f"--allow {text.strip()}: ")
     assert said in message
     assert not message.endswith((" — ", "— "))
+
+
+def test_all_that_can_be_granted_is_listed() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_grants(["none"])
+    listed = "structure, model:NAME, file:PATH, workflow:PATH, tools:SERVER"
+    assert str(caught.value) == f"--allow none: there is {listed}"
 
 
 def test_a_message_shows_no_control_characters() -> None:

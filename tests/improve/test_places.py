@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policies import codes, problems, swapped
+from policies import codes, problems, swapped, workflow
 
 from finetune_fsm.codec import canonical
-from finetune_fsm.improve.places import ABSENT, Change, changes, texts_in
+from finetune_fsm.improve.grants import NOTHING
+from finetune_fsm.improve.places import ABSENT, Change, changes, closed_places, texts_in
 
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from(["a", "b"]),
@@ -215,6 +216,18 @@ def test_an_option_in_a_step_does_not_hide_what_the_state_says() -> None:
     assert found[0].hint == "keep num_ctx"
 
 
+def test_a_step_among_new_ones_keeps_what_is_not_open() -> None:
+    more = swapped(
+        TEXT,
+        "save_as: mood, options: {seed: 1}}\n",
+        "save_as: mood, options: {seed: 1, num_ctx: 4096}}\n      - {prompt: Third}\n",
+    )
+    found = problems(TEXT, more, "structure")
+    assert [(p.code, p.message) for p in found] == [
+        ("closed_place", "'work_step_1' would run with another num_ctx")
+    ]
+
+
 def test_a_state_may_be_called_like_a_field() -> None:
     odd = (
         "name: W\nstart_state: model\nvariables: {file: x, model: y}\nstates:\n"
@@ -225,6 +238,89 @@ def test_a_state_may_be_called_like_a_field() -> None:
     )
     for old, new in (("'A ", "'A! "), ("prompt: B", "prompt: B!"), ("prompt: D", "prompt: D!")):
         assert codes(odd, swapped(odd, old, new)) == []
+
+
+ORIGINAL = workflow(TEXT)
+WAYS = [{"state": "ask", "description": "x"}, {"state": "end", "description": "y"}]
+
+
+def is_open(path: tuple[str | int, ...], old: object, new: object, *others: Change) -> bool:
+    """Whether one change, which no valid draft need have, is let through."""
+    changed = (Change(path, old, new), *others)
+    found = closed_places(ORIGINAL, ORIGINAL, changed, NOTHING)
+    return path not in {problem.path for problem in found}
+
+
+FIELDS = (
+    *("type", "prompt", "prompt_file", "steps", "save_as", "next", "next_options", "model"),
+    *("options", "mcp_servers", "use_rag", "rag", "files", "default_value", "on_error"),
+    *("workflow_ref", "name", "description", "num_ctx", "temperature", "base_url", "command", "x"),
+)
+SAMPLING = ("temperature", "top_p", "top_k", "num_predict", "seed", "stop")
+
+
+@pytest.mark.parametrize("part", [("states", "ask"), ("states", "work", "steps", 1)])
+def test_the_open_fields_of_a_state_and_of_a_step_are_these(part: tuple[str | int, ...]) -> None:
+    opened = {field for field in FIELDS if is_open((*part, field), "a", "b")}
+    assert opened == {"prompt", "next", "on_error", "save_as", "default_value", "options"}
+    sampling = {f for f in (*FIELDS, *SAMPLING) if is_open((*part, "options", f), 1, 2)}
+    assert sampling == set(SAMPLING)
+    assert is_open((*part, "options", "stop", 0), "a", "b")
+    assert not is_open((*part, "other", "stop"), "a", "b")
+    ways = {f for f in FIELDS if is_open((*part, "next_options", 0, f), "a", "b")}
+    assert ways == {"description"}
+    assert is_open((*part, "next_options", 0, "state"), "a", "b")
+    assert not is_open((*part, "next_options", 0), "a", "b")
+    assert not is_open((*part, "next_options", 0, "state", "x"), "a", "b")
+    assert not is_open((*part, "prompt", "x"), "a", "b")
+
+
+def test_ways_come_and_go_as_a_list_of_ways() -> None:
+    place = ("states", "ask", "next_options")
+    assert is_open(place, ABSENT, WAYS)
+    assert is_open(place, WAYS, ABSENT)
+    assert is_open(place, WAYS, [*WAYS, {"state": "work"}])
+    for odd in ({"state": "a", "command": "sh"}, "ask", ["state"], 3):
+        assert not is_open(place, WAYS, [*WAYS, odd])
+        assert not is_open(place, WAYS, [odd, odd])
+        assert not is_open(place, WAYS, odd)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        (),
+        ("states",),
+        ("states", "ask"),
+        ("prompt",),
+        ("variables", "prompt"),
+        ("variables", "a", "prompt"),
+        ("mcp_servers", "disk", "prompt"),
+        ("rag", "faq", "options", "seed"),
+        ("states", "work", "steps"),
+        ("states", "work", "steps", 0),
+        ("steps", "ask", "prompt"),
+    ],
+)
+def test_what_is_outside_of_a_state_is_closed_whatever_it_is_called(
+    path: tuple[str | int, ...],
+) -> None:
+    assert not is_open(path, "a", "b")
+
+
+def test_a_prompt_file_goes_only_when_its_prompt_comes_in() -> None:
+    last = ("states", "1")
+    comes = Change((*last, "prompt"), ABSENT, "x")
+    assert is_open((*last, "prompt_file"), "a.txt", ABSENT, comes)
+    assert not is_open((*last, "prompt_file"), "a.txt", ABSENT)
+    assert not is_open((*last, "prompt_file"), "a.txt", "b.txt", comes)
+    assert not is_open((*last, "model"), "a", ABSENT, comes)
+    for other in (
+        Change(("states", "ask", "prompt"), ABSENT, "x"),
+        Change((*last, "save_as"), ABSENT, "x"),
+        Change((*last, "prompt"), "y", "x"),
+    ):
+        assert not is_open((*last, "prompt_file"), "a.txt", ABSENT, other)
 
 
 # ---- with grants ------------------------------------------------------------------------------
@@ -276,6 +372,8 @@ def test_a_new_state_has_only_the_fields_of_a_state() -> None:
         ("use_rag: faq", []),
         ("rag: {directory: docs}", []),
         ("options: {num_ctx: 4096, seed: 3}", []),
+        ("options: {}", []),
+        ("mcp_servers: []", []),
     ],
 )
 def test_a_new_state_may_name_what_the_original_names_or_what_is_granted(
@@ -285,6 +383,23 @@ def test_a_new_state_may_name_what_the_original_names_or_what_is_granted(
     assert codes(TEXT, new, "structure", *allowed) == []
     if allowed:
         assert codes(TEXT, new, "structure") == ["capability_gain"]
+
+
+NEW_STATES = [
+    "{type: prompt, prompt_file: setup.cfg, save_as: seen, next: end}",
+    "{type: prompt, steps: [{prompt: A, files: [README.md]}, {prompt: B}], next: end}",
+    "{type: prompt, prompt: A, next_options: [{state: ask, description: x}, EXIT]}",
+    "{type: input, prompt: A, default_value: none, save_as: seen, on_error: end, next: end}",
+    "{type: transition, next: end}",
+]
+
+
+@pytest.mark.parametrize("state", NEW_STATES)
+def test_a_new_state_may_be_of_any_kind(state: str) -> None:
+    state = state.replace("EXIT", "{state: end, description: y}")
+    draft = with_state(f"  new: {state}\n")
+    assert codes(TEXT, draft, "structure") == []
+    assert codes(TEXT, draft)[:1] == ["closed_place"]
 
 
 GRANTED = [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from policies import workflow
+from pathlib import Path
+
+from hypothesis import given, settings
+from policies import swapped, workflow
 from strategies import workflows
 
 from finetune_fsm.improve.ways import endless, reached, unasked
@@ -37,7 +39,6 @@ def test_ways_of_success_and_of_failure_are_told_apart() -> None:
     assert reached(one, ("nothing", "c")) == {"c", "end"}
     assert reached(one, without="b") == {"a", "c", "end"}
     assert reached(one, without="a") == frozenset()
-    assert reached(made("a>end", top="on_error: z\n" if False else "")) == {"a", "end"}
 
 
 def test_the_fallback_of_the_whole_workflow_counts_where_a_state_has_none() -> None:
@@ -46,12 +47,14 @@ def test_the_fallback_of_the_whole_workflow_counts_where_a_state_has_none() -> N
     assert reached(one, ("b",)) == {"b", "end"}
 
 
+@settings(max_examples=40)
 @given(workflows())
 def test_what_is_reached_is_what_the_graph_says(one: Workflow) -> None:
     if one.start_state != "end":
         assert reached(one) - {"end"} == set(one.states) - set(unreachable(one))
 
 
+@settings(max_examples=40)
 @given(workflows())
 def test_a_state_that_only_leads_round_is_endless(one: Workflow) -> None:
     assert endless(one) >= reached(one) & set(without_end(one))
@@ -70,6 +73,7 @@ def test_a_state_that_is_tried_again_for_ever_is_endless() -> None:
     assert endless(made("a>end!b", "b>a")) == {"a"}
     assert endless(made("a>b!b", "b>c", "c>a")) == {"a", "b", "c"}
     assert endless(made("a>end!b", "b>a,end")) == frozenset()
+    assert endless(made("a>end!b", "b>a!end")) == {"a"}
     assert endless(made("a>end!b", "b>end")) == frozenset()
     assert endless(made("a>end!a")) == frozenset()  # the second failure ends the run
     assert endless(made("a>b", "b>end", "c>a", top="on_error: c\n")) == {"a", "b"}
@@ -102,3 +106,13 @@ def test_whoever_need_not_be_asked_before_an_action_is_told() -> None:
     assert unasked(round_it, ["ask", "sure"]) == {("act", "sure")}
     harmless = workflow(ACTING.replace(", mcp_servers: [disk]", ""))
     assert unasked(harmless, ["other", ""]) == frozenset()
+
+
+def test_to_run_another_workflow_is_to_act(tmp_path: Path) -> None:
+    child = "name: C\nstart_state: a\nstates:\n  a: {type: prompt, prompt: A, next: end}\n"
+    (tmp_path / "c.yaml").write_text(child)
+    text = swapped(ACTING, "type: prompt, prompt: x, mcp_servers: [disk]", "type: workflow_ref")
+    one = workflow(
+        swapped(text, "workflow_ref, next", "workflow_ref, workflow_ref: c.yaml, next"), tmp_path
+    )
+    assert unasked(one, ["ask", "other"]) == {("act", "other")}
