@@ -487,6 +487,19 @@ def table(found: Found) -> str:
     return "\n".join(f"{name:<25}{value}" for name, value in rows)
 
 
+def as_json(found: Found, seed: int) -> str:
+    """Return *found* for programs."""
+    about = {
+        "seed": seed,
+        "cases": found.codes.total(),
+        "codes": {str(code): count for code, count in sorted(found.codes.items())},
+        "slowest": {"case": found.slowest, "cpu_seconds": round(found.seconds, 3)},
+        "largest": {"case": found.largest, "megabytes": round(found.memory, 1)},
+        "violations": {str(case): list(wrong) for case, wrong in found.violations.items()},
+    }
+    return json.dumps(about, indent=2) + "\n"
+
+
 def save(folder: Path, seed: int, case: Case, outcome: Outcome, wrong: Sequence[str]) -> Path:
     """Keep what failed, so that it can be looked at and run again; return where."""
     place = folder / f"{seed}-{case.number}"
@@ -532,8 +545,7 @@ def main() -> int:
     print(table(found))
     print(f"{'seed':<25}{options.seed}, {time.monotonic() - started:.0f} s in all")
     if options.json:
-        text = json.dumps({"seed": options.seed, **asdict(found)}, indent=2)
-        options.json.write_text(text + "\n", "utf-8")
+        options.json.write_text(as_json(found, options.seed), "utf-8")
     return 1 if found.violations else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_what_is_wrong_with_an_outcome_is_noticed(words: str) -> None:
     case = next(case for case in numbers if case.arguments == ("validate", "mutant.yaml"))
     assert list(fuzz.complaints(case, FINE)) == []
     assert words in list(fuzz.complaints(case, replace(FINE, **WRONG[words])))
+
+
+def test_a_session_is_told_to_people_and_to_programs() -> None:
+    found = fuzz.Found(seconds=0.5, slowest=3, violations={7: ("exit code 4",)})
+    found.codes.update({2: 9, 4: 1})
+    assert "codes outside the table  1" in fuzz.table(found)
+    assert json.loads(fuzz.as_json(found, 1)) == {
+        "seed": 1,
+        "cases": 10,
+        "codes": {"2": 9, "4": 1},
+        "slowest": {"case": 3, "cpu_seconds": 0.5},
+        "largest": {"case": 0, "megabytes": 0.0},
+        "violations": {"7": ["exit code 4"]},
+    }
 
 
 def test_what_fails_is_kept_and_says_how_to_run_it_again(tmp_path: Path) -> None:
