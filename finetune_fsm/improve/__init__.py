@@ -1,1 +1,9 @@
-"""How a workflow becomes a better one: blame, repairs, proposals, the policy, the comparison."""
+"""From a failing suite to a draft of a better workflow, and the gate that a draft must pass.
+
+model         the values that flow
+diagnosis     blame repairs                     by rule, no model asked
+asking        reflection proposals testgen judge; wording replies prompts/*.txt
+comparing     compare changes
+the gate      gate, and the policy that it asks: policy grants; places capabilities flows ways
+              supports copies bounds (what may change, what may not be gained, what must stay)
+"""
