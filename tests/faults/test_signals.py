@@ -290,12 +290,12 @@ def test_a_search_whose_processes_were_frozen_together_is_answered() -> None:
     worker = patterns._the_searcher._process._child
     freezer = "import os,signal,sys,time; p=list(map(int,sys.argv[1:])); time.sleep(.3)\n"
     freezer += "for s,t in ((19,1.6),(18,0)):\n for n in p: os.kill(n,s)\n time.sleep(t)"
-    # 25 letters take some tenths of a second; the freeze of both in the middle takes longer than
+    # A search takes some hundredths of a second; the freeze of both in the middle takes longer than
     # a search may.
     frozen = subprocess.Popen([sys.executable, "-c", freezer, str(os.getpid()), str(worker.pid)])
     started = time.monotonic()
     answers = {
-        type(patterns.search("(a+)+$", "a" * 20 + "!")).__name__
+        type(patterns.search("(a+)+$", "a" * 18 + "!")).__name__
         for _ in iter(lambda: time.monotonic() - started < 2.4, False)
     }
     frozen.wait(PATIENCE)
@@ -317,5 +317,5 @@ def test_a_stop_ends_the_question_for_weights(provider: Callable[[str], LLM]) ->
         started = time.monotonic()
         with pytest.raises(Cancelled):
             llm.fingerprint("m", stop=stop)
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 5
         llm.close()
