@@ -18,7 +18,9 @@ from finetune_fsm.workflow.text import decode, parse, read_file
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
-_TELLING = re.compile(r"^(states|test_scenarios):", re.MULTILINE)
+_TELLING = re.compile(
+    "(?:\\A|[\\n\\r\\x85\\u2028\\u2029])(states|test_scenarios):"
+)  # YAML's line ends
 
 STDIN_LIMIT = 4_000_000
 """Bytes read from standard input at most; the reader refuses far less."""

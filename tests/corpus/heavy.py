@@ -102,13 +102,25 @@ TESTS: Mapping[str, tuple[str, int]] = {
         ),
         0,
     ),
+    "line-ends-of-another-kind": (
+        row("  - {type: equals, target: variable1, value: a#}\n", 3_000, ""),
+        0,
+    ),
     "types-misspelt": (row("  - {typ: equls#}\n", 8_000, ""), 2),
 }
 
 ITEMS = [
     *((f"X-{name}", {"w.yaml": text}, "w.yaml", code) for name, (text, code) in WORKFLOWS.items()),
     *(
-        (f"X-tests-{name}", {"w.yaml": CHAIN, "w.test.yaml": SUITE + text}, "w.test.yaml", code)
+        (
+            f"X-tests-{name}",
+            {
+                "w.yaml": CHAIN,
+                "w.test.yaml": (SUITE + text).replace("\n", "\u2028" if "line" in name else "\n"),
+            },
+            "w.test.yaml",
+            code,
+        )
         for name, (text, code) in TESTS.items()
     ),
 ]
