@@ -50,7 +50,8 @@ _RANGES: Mapping[str, tuple[int, int]] = {
 
 def overgrown(original: Workflow, changed: Sequence[Change]) -> Iterator[Problem]:
     """Yield the texts that grow beyond measure. Pure."""
-    prompts = {(*state.origin, "prompt"): state.prompt or "" for state in original.states.values()}
+    states = original.states.values()
+    prompts = {(*state.origin, "prompt"): state.prompt for state in states if state.prompt}
     for change in changed:
         old = _length(change.old) or len(prompts.get(change.path, ""))  # moved in from a file
         new = _length(change.new)
@@ -111,7 +112,7 @@ def never_ending(original: Workflow, draft: Workflow) -> Iterator[Problem]:
     """Yield the states that a run could not leave for the end any more. Pure."""
     for name in sorted(endless(draft) - endless(original)):
         message = f"a run could go round for ever at '{one_line(name)}'"
-        path = draft.states[name].origin[:2]
+        path = draft.states[name].origin
         yield Problem("endless", message, "let a way lead from it to 'end'", path)
 
 

@@ -81,7 +81,7 @@ def copied_words(
         original: What it says anywhere, comments and files included, is no copy.
         changed: Where the draft differs.
         suite: Whose words they are.
-        named: Names of states that the draft brings in; a model is shown them as its choices.
+        named: Names of the draft's states; a model is shown them as its choices.
     """
     before = _Text("\n".join((original.text, *texts_in(original.document), *_prompts(original))))
     wanted = [_Text(text) for text in sorted(literals(suite))]
@@ -130,8 +130,6 @@ class _Text:
 
     def hides(self, other: _Text) -> bool:
         """Whether *other* is in here, spelt out of whole words if its script parts words."""
-        if len(other.compact) < COMPACT and not other.unparted:
-            return False
         place = self.compact.find(other.compact)
         while place >= 0:
             if other.unparted or {place, place + len(other.compact)} <= self.ends:
@@ -151,7 +149,8 @@ def _copied(literals: Sequence[_Text], before: _Text, text: str) -> str:
     for literal in literals:
         if literal.words in after.words and literal.words not in before.words:
             return literal.words.strip()
-        if after.hides(literal) and not before.hides(literal):
+        sought = literal.unparted or len(literal.compact) >= COMPACT
+        if sought and after.hides(literal) and not before.hides(literal):
             return literal.words.strip()
         words = literal.words.split()
         for start in range(len(words) - COPIED_WORDS + 1):

@@ -73,12 +73,11 @@ def violations(
     if refused:
         return refused
     changed = tuple(changes(original.document, draft.document))
-    named = sorted(set(draft.file_states) - set(original.file_states))
     return (
         *new_flows(original, draft, grants),
         *_unasked(original, draft),
         *lost_supports(original, draft, suite),
-        *copied_words(original, changed, suite, named),
+        *copied_words(original, changed, suite, draft.file_states),
         *given_answers(original, draft, suite),
         *overgrown(original, changed),
         *hidden_text(original, changed),
@@ -111,20 +110,20 @@ def _unasked(original: Workflow, draft: Workflow) -> Iterator[Problem]:
     for name, question in sorted(unasked(draft, questions) - unasked(original, questions)):
         if (name, "") in acted:
             message = f"a run could come to '{one_line(name)}' without '{one_line(question)}'"
-            path = draft.states[name].origin[:2]
+            path = draft.states[name].origin
             yield Problem("unasked", message, "keep the question before it", path)
 
 
 def _lost_placeholders(original: Workflow, draft: Workflow) -> Iterator[Problem]:
     """A placeholder that something sets carries data; one that nothing sets is a mistake."""
     still = [s for s in original.states.values() if s.owner in draft.file_states]
-    saved = (state.save_as for state in still if state.save_as)
+    saved = (state.save_as for state in still)
     known = {*original.variables, *BUILT_IN_VARIABLES, *saved}
     for state in still:
         heirs = _heirs(state, original, draft)
         for field, read in _FIELDS.items():
             lost = read(state).difference(*(read(heir) for heir in heirs))
-            for name in sorted(known.intersection(lost)):
+            for name in sorted(name for name in lost if name in known):
                 where = one_line(f"{state.name}.{field}")
                 message = f"{where} loses the placeholder {{{{{name}}}}}"
                 path = (*state.origin, field)

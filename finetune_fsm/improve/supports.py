@@ -25,24 +25,22 @@ def lost_supports(original: Workflow, draft: Workflow, suite: Suite) -> Iterator
         if _saves(original, name) and name in draft.states and not _saves(draft, name):
             message = f"the tests answer '{one_line(name)}', and nothing keeps the answer"
             yield Problem(_CODE, message, "keep its save_as", draft.states[name].origin)
-    for target in dict.fromkeys(a.target for a in checks if a.target):
+    for target in dict.fromkeys(assertion.target for assertion in checks):
         yield from _lost_variable(original, draft, target)
 
 
-def _states_behind(original: Workflow, name: str) -> Iterator[State]:
+def _states_behind(original: Workflow, name: str) -> tuple[State, ...]:
     """The state called *name*, or those in whose child workflow it would be, ``S_ref_name``."""
     if name in original.states:
-        yield original.states[name]
-        return
-    for state in original.states.values():
-        if state.workflow_ref and name.startswith(f"{state.name}_ref_"):
-            yield state
+        return (original.states[name],)
+    callers = (state for state in original.states.values() if state.workflow_ref)
+    return tuple(state for state in callers if name.startswith(f"{state.name}_ref_"))
 
 
 def _lost_state(original: Workflow, draft: Workflow, state: State) -> Iterator[Problem]:
     shown, path = one_line(state.name), state.origin
     now = draft.states.get(state.name)
-    if now is None or now.kind is not state.kind:
+    if now is None:  # it cannot be of another kind: that place is closed
         yield Problem(_CODE, f"the tests rely on the state '{shown}', which is gone", path=path)
     elif now.workflow_ref != state.workflow_ref:
         message = f"the tests rely on the workflow that '{shown}' runs, which is another"

@@ -109,6 +109,7 @@ def optioned(new: str, old: str = "") -> list[str]:
         ("num_predict: 1", True),
         ("num_predict: 8192", True),
         ("num_predict: 8193", False),
+        ("num_predict: 9000.0", False),
         ("num_predict: 0", False),
         ("num_predict: -1", False),
         ("num_predict: -2", False),

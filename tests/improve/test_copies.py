@@ -27,6 +27,9 @@ TESTS = suite(
     equals("mood", "melancholy"),
     equals("mood", "thoughtful"),
     equals("mood", "心情很好"),
+    equals("mood", "心情A级"),
+    equals("mood", "charming"),
+    equals("mood", "aaaaaaaa"),
     Assertion(AssertionType.CONTAINS, "Très bien", "mood"),
     Assertion(AssertionType.CONTAINS, r"^(?<delighted>enchanted\.)|[a-j]", "mood", regex=True),
     Assertion(AssertionType.REGEX, r"\bspellbound\b", "mood"),
@@ -59,6 +62,10 @@ def said(text: str) -> list[str]:
         "très   bien",
         "TRÈS-BIEN",
         "请说心情很好吧",
+        "请说心情A级吧",
+        "Say charm-ing.",
+        "Say a aaaa aaaa.",
+        "Say prewonderful or wonder-ful.",
         "Say enchanted.",
         "Say Spellbound.",
         "Begin with Synopsis:",
@@ -78,6 +85,8 @@ def test_words_of_a_test_cannot_come_in(text: str) -> None:
         "Say ok.",
         "Say joy o us.",
         "Say melancholy or thoughtful.",
+        "Say jo-yous.",
+        "Say prewonder-ful.",
         "Is it Ios?",
         "très bienvenu",
         "The hotel in Paris is rather loud.",
@@ -121,6 +130,20 @@ def test_any_text_of_a_draft_is_looked_at() -> None:
         assert "copied_words" in codes(TEXT, swapped(TEXT, old, new), tests=TESTS), new
 
 
+def test_a_word_is_found_that_is_the_whole_text() -> None:
+    new = swapped(
+        TEXT, "save_as: review, next", "save_as: review, default_value: 'wonder{{usual}}ful', next"
+    )
+    assert codes(TEXT, new, tests=TESTS) == ["copied_words"]
+
+
+def test_a_run_of_words_that_the_author_uses_is_no_copy() -> None:
+    old = swapped(TEXT, "a hint of the author", "hotel in Lisbon was")
+    assert codes(old, swapped(old, '"The mood', '"A hotel in Lisbon was'), tests=TESTS) == []
+    rest = swapped(old, '"The mood', '"A hotel in Lisbon was rather')
+    assert codes(old, rest, tests=TESTS) == ["copied_words"]
+
+
 def test_a_new_state_cannot_be_named_after_a_test() -> None:
     def named(name: str) -> list[str]:
         new = swapped(TEXT, "save_as: mood, next: end", f"save_as: mood, next: {name}")
@@ -150,7 +173,7 @@ def test_what_a_prompt_file_says_is_no_copy(tmp_path: Path) -> None:
 
 
 def test_what_is_escaped_in_the_file_is_no_copy() -> None:
-    escaped = swapped(TEXT, "Which review?", "Which \\u0077onderful review?")
+    escaped = swapped(TEXT, "glad, thoughtful", "glad, \\u0077onderful")
     draft = swapped(escaped, '"The mood', '"Is it wonderful? The mood')
     assert codes(escaped, draft, tests=TESTS) == []
 
@@ -206,11 +229,11 @@ def test_the_default_that_the_author_gave_stays_allowed() -> None:
 def test_only_telling_texts_are_literals() -> None:
     assert literals(TESTS) == {
         *("wonderful", "joyous", "Io", "melancholy", "thoughtful", "心情很好", "Très bien"),
+        *("心情A级", "charming", "aaaaaaaa"),
         *("enchanted", "spellbound", "Synopsis: .", "The hotel in Lisbon was rather loud"),
     }
-    short = suite(
-        equals("x", "yes"), equals("x", "Yes"), equals("x", "a"), equals("x", "42"), b=" "
-    )
+    tokens = ("yes", "Yes", "a", "42", "7", "I", " ")
+    short = suite(*(equals("x", token) for token in tokens))
     assert literals(short) == {"Yes", "42"}
     assert literals(suite(equals("x", "abcd"), equals("x", " d e "))) == {"abcd"}
     assert COMPACT == 8

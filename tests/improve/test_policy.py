@@ -109,6 +109,16 @@ def test_a_question_less_before_no_action_is_no_matter() -> None:
     assert "unasked" not in codes(dead, revived, tests=tests)
 
 
+def test_who_was_not_always_asked_need_not_be() -> None:
+    bare = swapped(TEXT, "save_as: mood, next: sure", "save_as: mood, on_error: act, next: sure")
+    assert codes(bare, swapped(bare, "Which?", "Which one?")) == []
+
+
+def test_only_a_question_must_be_passed() -> None:
+    round_it = swapped(TEXT, '"{{tone}}", next: sort', '"{{tone}}", on_error: sure, next: sort')
+    assert codes(TEXT, round_it) == []
+
+
 def test_a_question_that_is_removed_is_not_asked() -> None:
     start, end = TEXT.index("  sure:"), TEXT.index("  act:")
     gone = swapped(TEXT[:start] + TEXT[end:], "next: sure", "next: act", ", {{really}}", "")
@@ -167,7 +177,8 @@ states:
       - {prompt: "One {{a}}", save_as: b}
       - {prompt: "Two {{b}}", save_as: c}
     next: "on"
-  "on": {type: prompt, prompt: "On {{c}}", next: end}
+  "on": {type: prompt, prompt: "On {{c}}", next: off}
+  "off": {type: prompt, prompt: "Off", next: end}
 """
 
 

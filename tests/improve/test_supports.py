@@ -38,13 +38,10 @@ def test_a_state_that_tests_answer_or_look_for_cannot_go() -> None:
     assert codes(TEXT, last, "structure", tests=suite(reached("sort"))) == []
 
 
-def test_a_state_of_another_kind_is_another() -> None:
-    end = TEXT.index("  more:")
-    kind = swapped(TEXT[:end], "next: more", "next: end")
-    draft = kind.replace("  sort: {type: prompt", "  sort: {type: input")
-    steps = TEXT.replace("type: prompt", "type: prompt")
-    assert codes(kind, draft, "structure", tests=suite(reached("sort")))[:1] == ["closed_place"]
-    assert steps == TEXT
+def test_the_value_that_a_test_wants_is_no_state() -> None:
+    last = swapped(TEXT[: TEXT.index("  answer:")], "next: answer", "next: end")
+    tests = suite(equals("mood", "answer"))
+    assert codes(TEXT, last, "structure", tests=tests) == []
 
 
 def test_a_state_reached_only_by_an_error_is_as_good_as_gone() -> None:
@@ -159,6 +156,10 @@ def test_a_child_whose_states_tests_look_for_stays_what_it_is(family: Path) -> N
         assert found[0].path == ("states", "child")
     for tests in (suite(reached("last")), suite(reached("child_s")), suite(reached("last_ref_s"))):
         assert codes(PARENT, other, "workflow:b.yaml", tests=tests, folder=family) == []
+    short = swapped(PARENT, '  last: {type: prompt, prompt: "Hi", next: end}\n', "")
+    short = swapped(short, "next: last", "next: end")
+    tests = suite(reached("last_ref_s"))
+    assert codes(PARENT, short, "structure", tests=tests, folder=family) == []
     gone = swapped(PARENT, "  child: {type: workflow_ref, workflow_ref: a.yaml, next: last}\n", "")
     gone = swapped(gone, "next: child", "next: last")
     tests = suite(reached("child_ref_s"))
