@@ -51,7 +51,7 @@ wheel: $(READY)  ## Build the wheel, install it in a fresh environment, run the 
 	$(PYTHON) -m venv --clear build/venv
 	build/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
 	rm -rf build/checkout && mkdir -p build/checkout
-	cp -r tests bench docs examples setup.cfg README.md build/checkout
+	cp -r tests bench docs examples setup.cfg README.md Makefile build/checkout
 	cd build/checkout && ../venv/bin/python -m pytest -m "not live" -n 2 -p no:cacheprovider
 
 fuzz: $(READY)  ## Break valid files in 20,000 ways and look at what the command line says (6 min)
