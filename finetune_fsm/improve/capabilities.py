@@ -26,7 +26,7 @@ Capability = tuple[str, ...]
 _WORDS = {
     "model": "ask the model '{}'",
     "server": "start the tool server '{}' as it is not defined now",
-    "tools": "use tools of '{1}' in the state '{0}'",
+    "tools": "use tools of '{0}' in the state '{1}'",
     "knowledge": "search another knowledge base",
     "file": "read the file '{}'",
     "workflow": "run the workflow '{}'",
@@ -60,7 +60,7 @@ def _capabilities(document: Part, owners: Collection[str] | None) -> Iterator[Ca
             continue
         yield from _of_part(part)
         for server in list_at(part, "mcp_servers"):
-            yield "tools", owner, str(server), digest(servers.get(str(server)))
+            yield "tools", str(server), owner, digest(servers.get(str(server)))
         if base := text_at(part, "use_rag"):
             yield "knowledge", digest(bases.get(base))
 
@@ -98,7 +98,7 @@ def gains(original: Workflow, draft: Workflow, suite: Suite, grants: Grants) -> 
     }
     for gained in sorted(_within_reach(draft, wanted) - before):
         kind, *about = gained
-        name = about[1] if kind == "tools" else about[0]
+        name = about[0]
         if name in granted.get(kind, ()):
             continue
         what = one_line(_WORDS[kind].format(*about))
