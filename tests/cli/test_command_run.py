@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from commandline import Agentmech
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetune_fsm.cli.answers import stdin_lines
@@ -149,7 +149,7 @@ def test_the_log_goes_to_a_file_and_hides_nothing(
     assert "cannot write the log" in refused.err
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(reply=st.text(min_size=1, max_size=40), answer=st.text(max_size=20))
 def test_no_text_of_a_model_or_a_person_puts_a_control_byte_on_a_stream(
     reply: str, answer: str, agentmech: Agentmech, greeter: Path, tmp_path: Path

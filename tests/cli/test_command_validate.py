@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from commandline import GREETER, Agentmech
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 BROKEN = """\
@@ -91,7 +91,7 @@ def test_standard_input_is_a_file_too(agentmech: Agentmech, greeter: Path) -> No
     assert "    4 |   greet:\n      |   ^\n" in broken.out
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(content=st.binary(max_size=120) | st.text(max_size=120).map(str.encode))
 def test_no_bytes_in_a_file_put_a_control_byte_on_a_stream_or_end_in_a_bug(
     content: bytes, agentmech: Agentmech, tmp_path: Path
@@ -108,7 +108,7 @@ def test_no_bytes_in_a_file_put_a_control_byte_on_a_stream_or_end_in_a_bug(
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=60)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(name=NAMES, command=st.sampled_from(["validate", "graph", "run", "finetune", "test"]))
 def test_no_name_of_a_file_hurts(name: str, command: str, agentmech: Agentmech) -> None:
     done = agentmech(command, "--", f"missing-{name}")

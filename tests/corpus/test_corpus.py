@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -85,13 +85,15 @@ def place(prober: Prober, tmp_path: Path) -> Place:
     return found
 
 
-def named(rows: Sequence[tuple]) -> Iterator[object]:
+def named(rows: Sequence[tuple]) -> list[object]:
     """The rows as parameters; a name that stands twice gets a number."""
     seen: dict[str, int] = {}
+    params: list[object] = []
     for name, *values in rows:
         count = seen[name] = seen.get(name, 0) + 1
         shown = re.sub(r"[^\w./'{}\[\]-]+", "-", name) + (f"-{count}" if count > 1 else "")
-        yield pytest.param(*values, id=shown)
+        params.append(pytest.param(*values, id=shown))
+    return params
 
 
 # W — workflow files

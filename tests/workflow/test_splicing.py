@@ -11,6 +11,7 @@ from strategies import edits, layouts, paths_in, texts
 
 from finetune_fsm.codec import canonical
 from finetune_fsm.workflow.edits import Edit, EditError, EditOp, edited
+from finetune_fsm.workflow.nodes import Scalar
 from finetune_fsm.workflow.seams import node_at
 from finetune_fsm.workflow.splice import Spliced, splice
 from finetune_fsm.workflow.text import parse
@@ -42,11 +43,11 @@ def test_a_splice_of_an_ordinary_file_never_needs_the_dump(data: st.DataObject) 
 def test_a_new_text_changes_only_the_lines_of_the_old_one(data: st.DataObject) -> None:
     text = data.draw(layouts()).replace("\r\n", "\n")
     document = parse(text).document
-    path = data.draw(
-        st.sampled_from([p for p in paths_in(document) if p[-1:] in (("prompt",), ("name",))])
-    )
+    root = tree_of(text).root
+    nodes = {p: node_at(root, p) for p in paths_in(document) if p[-1:] in (("prompt",), ("name",))}
+    path = data.draw(st.sampled_from([p for p, node in nodes.items() if isinstance(node, Scalar)]))
     edit = Edit(EditOp.SET, path, data.draw(texts()))
-    old = node_at(tree_of(text).root, path)
+    old = nodes[path]
     assert old is not None
     spliced = splice(text, (edit,))
     assert spliced.clean
