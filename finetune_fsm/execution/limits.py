@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from finetune_fsm.errors import Cancelled
 from finetune_fsm.llm.base import Stop
 
+SEEDS = 2**31
+"""How many seeds there are, from 0 on: some servers take 32 bits with a sign."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -23,6 +26,7 @@ class Settings:
         fatal_raises: Whether errors that say the world is broken (`errors.FATAL`) leave the run as
             exceptions, past every `on_error`. Evaluations want it: a server that is down says
             nothing about the workflow.
+        draw: The how-manieth rollout of the same scenario this is, 0 the first.
     """
 
     defaults: Mapping[str, object] = field(default_factory=dict)
@@ -30,6 +34,19 @@ class Settings:
     max_seconds: float = 3600.0
     strict: bool = False
     fatal_raises: bool = False
+    draw: int = 0
+
+    def sampling(self, own: Mapping[str, object]) -> Mapping[str, object]:
+        """Return the options of a request: the defaults, and a state's *own* before them. Pure.
+
+        A later draw has another seed, so that a warm model may reply otherwise. A seed that a
+        state names stays, as one below 0 does, which asks for another reply every time anyway.
+        """
+        options = {**self.defaults, **own}
+        seed = options.get("seed")
+        if self.draw and "seed" not in own and type(seed) is int and seed >= 0:
+            options["seed"] = (seed + self.draw) % SEEDS
+        return options
 
 
 class Deadline(Stop):

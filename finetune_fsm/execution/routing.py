@@ -49,6 +49,7 @@ class Question:
         choices: At least two, in document order.
         options: Sampling options of the state.
         label: The state's name, for people.
+        draw: See `Request`.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Question:
     choices: tuple[Option, ...]
     options: Mapping[str, object] = field(default_factory=dict)
     label: str = ""
+    draw: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def _request(question: Question, tokens: int, *, again: bool) -> Request:
         options={**kept, "temperature": 0, "num_predict": tokens},
         purpose=Purpose.ROUTE,
         label=question.label,
+        draw=question.draw,
     )
 
 

@@ -159,9 +159,10 @@ def _prompt(scene: Scene) -> str:
     request = Request(
         model=scene.frame.workflow.model_of(state),
         messages=(Message("user", scene.draft.prompt, attached.images),),
-        options={**effects.settings.defaults, **state.options},
+        options=effects.settings.sampling(state.options),
         purpose=Purpose.STATE,
         label=scene.draft.state,
+        draw=effects.settings.draw,
     )
     completion = effects.llm.complete(request, on_text=effects.on_text, stop=effects.deadline)
     scene.draft.usage += Usage.of(completion)
@@ -201,6 +202,7 @@ def _route(scene: Scene, request: Request) -> str:
         choices=scene.state.next_options,
         options=request.options,
         label=scene.draft.state,
+        draw=request.draw,
     )
     choice = choose(scene.effects.llm, question, stop=scene.effects.deadline)
     scene.draft.usage += choice.usage

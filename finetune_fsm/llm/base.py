@@ -55,6 +55,8 @@ class Request:
         reuse_prefix: Whether the server may reuse work on a shared prefix. Off for rollouts:
             reuse changes the arithmetic and so, rarely, the reply.
         label: Where it is asked, for people: a state's name or a step of the loop.
+        draw: The how-manieth time the same question is asked, 0 the first; it makes another
+            question of it for whoever remembers answers, and no provider looks at it.
     """
 
     model: str
@@ -64,6 +66,7 @@ class Request:
     purpose: Purpose = Purpose.STATE
     reuse_prefix: bool = False
     label: str = ""
+    draw: int = 0
 
     @property
     def text(self) -> str:

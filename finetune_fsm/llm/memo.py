@@ -1,8 +1,9 @@
 """One question, one answer: no reply that has been written down is ever asked for again.
 
 Within a run equal requests are the same question: model, turns, options (the seed among them),
-schema and purpose decide, `label` does not. An answer is handed to the run's journal before anyone
-sees it. A run that was killed is given back the answers that it had, and asks on where it stopped.
+schema, purpose and draw decide, `label` does not. An answer is handed to the run's journal before
+anyone sees it. A run that was killed is given back the answers that it had, and asks on where it
+stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
 from finetune_fsm.llm.layer import Layer
 from finetune_fsm.llm.meter import Meter
 
-KEY_FORMAT = 1  # 1: all of a request but its label
+KEY_FORMAT = 2  # 1: all of a request but its label; 2: its draw too
 
 _LOOK = 0.05  # seconds between two looks at the stop flag while another thread asks
 

@@ -38,6 +38,7 @@ def roll_out(
     llm: LLM,
     *,
     seed: int = 0,
+    draw: int = 0,
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
 ) -> Rollout:
@@ -48,6 +49,8 @@ def roll_out(
         scenario: Its inputs; states that it says nothing of take their default, else empty text.
         llm: Answers the prompt states.
         seed: Seed of states that set none; their temperature is 0.
+        draw: The how-manieth rollout of this scenario it is, 0 the first. Each is asked anew, and
+            where the seed is not a state's own, with another one.
         options: Limits; its `defaults` go before seed and temperature.
         stop: Ends it early.
 
@@ -62,7 +65,7 @@ def roll_out(
         workflow,
         llm,
         inputs=MappingInputs(scenario.inputs),
-        options=replace(options, defaults=defaults, fatal_raises=True),
+        options=replace(options, defaults=defaults, fatal_raises=True, draw=draw),
         stop=stop,
     )
     if rollout.status is RunStatus.STOPPED:
@@ -70,13 +73,14 @@ def roll_out(
     return rollout
 
 
-def roll_out_all(
+def roll_out_all(  # noqa: PLR0913  # what runs, and how, in words of their own
     workflow: Workflow,
     scenarios: Sequence[Scenario],
     llm: LLM,
     *,
     jobs: int | None = None,
     seed: int = 0,
+    draw: int = 0,
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
     on_done: OnDone | None = None,
@@ -89,6 +93,7 @@ def roll_out_all(
         llm: Answers the prompt states of all of them.
         jobs: How many run at the same time; as many as *llm* has slots for without.
         seed: See `roll_out`, which also says what is raised.
+        draw: The same.
         options: Limits of each.
         stop: Ends all of them early.
         on_done: Told of progress.
@@ -96,7 +101,8 @@ def roll_out_all(
     total = len(scenarios)
 
     def piece(number: int, inner: Stop) -> Rollout:
-        return roll_out(workflow, scenarios[number], llm, seed=seed, options=options, stop=inner)
+        scenario = scenarios[number]
+        return roll_out(workflow, scenario, llm, seed=seed, draw=draw, options=options, stop=inner)
 
     done = 0
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from execution.small_workflows import ask, go, options, prompt, workflow, workflows
+from execution.small_workflows import ask, child, go, options, prompt, workflow, workflows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,6 +227,25 @@ def test_a_prompt_state_sends_its_model_its_options_and_the_filled_in_prompt() -
     assert first.options == {"temperature": 0.7, "stop": ["."], "seed": 1}
     assert (first.purpose, first.reuse_prefix) == (Purpose.STATE, False)
     assert (second.model, second.options) == ("small", defaults)
+
+
+def test_a_later_draw_is_said_with_every_question_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "child.yaml").write_text(
+        "name: C\nstart_state: s\nstates: {s: {type: prompt, prompt: hi, next: end}}\n"
+    )
+    flow = workflow(
+        prompt("a", next_options=options(b="one", end="other")),
+        child("b", "child.yaml"),
+        folder=tmp_path,
+    )
+    for draw in (0, 2):
+        llm = ScriptedLLM(["reply", "none of them", "1", "hello"])
+        limits = Settings(defaults={"seed": 5}, draw=draw)
+        rollout = run_workflow(flow, llm, inputs=SAYS_NOTHING, options=limits)
+        assert rollout.status is RunStatus.COMPLETED
+        assert [request.purpose for request in llm.requests] == ["state", "route", "route", "state"]
+        assert {request.draw for request in llm.requests} == {draw}
+        assert {request.options["seed"] for request in llm.requests} == {5 + draw}
 
 
 def test_options_go_as_written_where_nobody_sets_defaults() -> None:

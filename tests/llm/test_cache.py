@@ -61,6 +61,7 @@ def test_another_run_gets_the_same_reply_without_a_call(
         {"messages": (Message("user", "hi", (b"picture",)),)},
         {"options": {"temperature": 0, "seed": 2}},
         {"schema": {"type": "object"}},
+        {"draw": 1},
     ],
 )
 def test_another_question_is_asked(tmp_path: Path, other: dict[str, object]) -> None:

@@ -157,6 +157,7 @@ def test_pieces_arrive_for_a_remembered_answer_too() -> None:
         {"schema": {"type": "object"}},
         {"purpose": Purpose.JUDGE},
         {"reuse_prefix": True},
+        {"draw": 1},
     ],
 )
 def test_all_but_the_label_makes_another_question(other: dict[str, object]) -> None:

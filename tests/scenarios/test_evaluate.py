@@ -16,6 +16,8 @@ from finetune_fsm.errors import Cancelled, LLMError, LLMErrorKind
 from finetune_fsm.execution.limits import Settings
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus
 from finetune_fsm.llm.base import Completion, Request, Stop
+from finetune_fsm.llm.memo import Memo
+from finetune_fsm.llm.meter import Meter
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 from finetune_fsm.scenarios.evaluate import (
     judge_all,
@@ -202,6 +204,36 @@ def test_evaluations_are_cold_and_seeded_unless_the_state_says_otherwise() -> No
     assert (first["temperature"], first["seed"]) == (0, 7)
     assert (second["temperature"], second["seed"]) == (0.9, 7)
     assert (third["temperature"], third["seed"], third["top_k"]) == (0, 1, 5)
+
+
+def moody(request: Request) -> str:
+    """Say something else with another seed, as a warm model does."""
+    warm = request.options["temperature"]
+    return f"{echo(request)} {request.options['seed'] if warm else 'cold'}"
+
+
+@given(st.integers(0, 3), st.integers(0, 3), st.sampled_from([0, 0.8]))
+@settings(max_examples=30)
+def test_every_draw_is_asked_anew_and_a_warm_one_comes_out_otherwise(
+    one: int, other: int, warm: float
+) -> None:
+    llm = ScriptedLLM(moody)
+    memo = Memo(llm, Meter())
+    flow = greeter(options={"temperature": warm})
+    [first], [second] = (
+        roll_out_all(flow, suite(1).scenarios, memo, seed=4, draw=draw) for draw in (one, other)
+    )
+    assert len(llm.requests) == (1 if one == other else 2)
+    assert (first.variables == second.variables) is (one == other or not warm)
+    assert roll_out(flow, suite(1).scenarios[0], llm, seed=4, draw=one).variables == first.variables
+
+
+def test_a_states_own_seed_stays_in_every_draw() -> None:
+    llm = ScriptedLLM(echo)
+    for draw in (0, 1):
+        roll_out(greeter(options={"seed": 9}), suite(1).scenarios[0], llm, draw=draw)
+    assert [request.options["seed"] for request in llm.requests] == [9, 9]
+    assert [request.draw for request in llm.requests] == [0, 1]
 
 
 def test_no_run_directory_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
