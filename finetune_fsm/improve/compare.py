@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import comb
 
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport, Verdict
+from finetune_fsm.scenarios.statistics import sign_test
 
 
 class Standing(StrEnum):
@@ -79,20 +79,3 @@ def _marks(result: ScenarioResult) -> tuple[bool, ...]:
     if not result.assertions:
         return (False,) * len(result.scenario.assertions)
     return tuple(r.verdict is Verdict.PASSED for r in result.assertions)
-
-
-def sign_test(wins: int, losses: int) -> float:
-    """Return the two-sided p-value that *wins* and *losses* differ by chance.
-
-    Args:
-        wins: Scenarios only the candidate passed, >= 0; ties are dropped before.
-        losses: Scenarios only the best passed, >= 0.
-
-    Returns:
-        0..1; 1.0 when there is nothing to compare. Pure.
-
-    Source: Dixon & Mood 1946, exact binomial form.
-    """
-    pairs = wins + losses
-    tail = sum(comb(pairs, k) for k in range(min(wins, losses) + 1))
-    return float(min(1.0, 2 * tail / 2**pairs)) if pairs else 1.0

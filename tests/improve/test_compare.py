@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.execution.rollout import Rollout, RunStatus
-from finetune_fsm.improve.compare import Standing, compare, sign_test
+from finetune_fsm.improve.compare import Standing, compare
 from finetune_fsm.scenarios.model import (
     Assertion,
     AssertionResult,
@@ -70,16 +70,3 @@ def test_half_a_fix_counts_when_nothing_else_changes() -> None:
     best, candidate = report([(False, False), (True, True)]), report([(True, False), (True, True)])
     assert compare(best, candidate).standing is Standing.BETTER
     assert compare(candidate, best).standing is Standing.WORSE
-
-
-@given(st.integers(0, 30), st.integers(0, 30))
-def test_the_sign_test_is_a_symmetric_probability(wins: int, losses: int) -> None:
-    assert 0 <= sign_test(wins, losses) <= 1
-    assert sign_test(wins, losses) == sign_test(losses, wins)
-
-
-def test_the_sign_test_agrees_with_the_binomial_distribution() -> None:
-    # Exact values: two-sided binomial test with p = 1/2.
-    assert sign_test(5, 0) == 0.0625
-    assert sign_test(8, 1) == 2 * 10 / 512
-    assert sign_test(0, 0) == 1.0
