@@ -566,6 +566,8 @@ def _blank(of: Workflow, other: Workflow, grants: Grants) -> str:
     }
     states, others = document["states"], json.loads(json.dumps(other.document))["states"]
     if grants.structure:
+        if "end" not in (of.start_state, other.start_state):
+            document.pop("start_state")
         states = document["states"] = {n: state for n, state in states.items() if n in others}
     for name in states.keys() & others:
         steps, twins = states[name].get("steps", []), others[name].get("steps", [])

@@ -17,7 +17,7 @@ from finetune_fsm.workflow.model import PLACEHOLDER, Workflow
 STRUCTURE = "structure"
 
 KINDS: Mapping[str, str] = {
-    STRUCTURE: "add states and steps, remove those that no test relies on",
+    STRUCTURE: "add states and steps, remove those that no test relies on, begin at another state",
     "model:NAME": "name this model",
     "file:PATH": "name this file as a prompt, an attachment or a variable's value",
     "workflow:PATH": "name this file as a child workflow",
@@ -34,7 +34,7 @@ class Grants:
     """What a draft may do beyond the rules; nothing by itself. Names are sorted, each once.
 
     Attributes:
-        structure: Whether states and steps may come and go.
+        structure: Whether states and steps may come and go, and a run begin elsewhere.
         models: Models that may be named.
         files: Paths, as written, that may stand where a file is named.
         workflows: Paths, as written, that may stand in a ``workflow_ref``.

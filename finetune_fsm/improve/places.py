@@ -13,7 +13,7 @@ from finetune_fsm.errors import Path, Problem
 from finetune_fsm.improve.capabilities import OPEN_OPTIONS
 from finetune_fsm.improve.grants import Grants
 from finetune_fsm.sinks import one_line
-from finetune_fsm.workflow.model import Workflow
+from finetune_fsm.workflow.model import END, Workflow
 from finetune_fsm.workflow.outline import Part, mapping_at
 
 OPEN_FIELDS = frozenset({"prompt", "next", "on_error", "save_as", "default_value"})
@@ -131,6 +131,8 @@ def _is_ways(value: object) -> bool:
 
 def _is_structure(change: Change, old: Part, new: Part) -> bool:
     match change.path:
+        case ("start_state",):  # a run that ends before its first state improves nothing
+            return END not in (change.old, change.new)
         case ("states", _, "steps"):
             return True
         case ("states", name, field, *_):

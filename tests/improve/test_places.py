@@ -351,7 +351,44 @@ def test_structure_opens_states_and_steps() -> None:
     assert codes(stepped, parts)[:1] == codes(parts, stepped)[:1] == ["closed_place"]
 
 
-@pytest.mark.parametrize(("old", "new"), CLOSED[:31])
+START = ("start_state: ask", "start_state: route")
+
+
+def test_structure_opens_where_a_run_begins() -> None:
+    late = swapped(TEXT, "start_state: ask", "start_state: look").replace("use_rag: faq, ", "")
+    old = swapped(TEXT, "use_rag: faq, ", "")
+    assert codes(old, late)[:1] == ["closed_place"]
+    assert "closed_place" not in codes(old, late, "structure")
+    assert codes(late, old, "structure")[:1] == ["capability_gain"]  # files and tools of 'work'
+    assert codes(TEXT, swapped(TEXT, "start_state: ask", "start_state: end"), "structure")[:1] == [
+        "closed_place"
+    ]
+
+
+BEGUN = """\
+name: W
+start_state: tell
+mcp_servers: {disk: {command: ls}}
+states:
+  hero: {type: input, prompt: "Whom?", save_as: hero, next: tell}
+  tell: {type: prompt, prompt: "Tell of it", save_as: story, next: sure}
+  sure: {type: input, prompt: "Sure?", save_as: really, next: act}
+  act: {type: prompt, prompt: "Keep {{really}}", mcp_servers: [disk], next: end}
+  round: {type: prompt, prompt: "Again", next: round}
+"""
+
+
+@pytest.mark.parametrize(
+    ("start", "wanted"),
+    [("hero", []), ("act", ["unasked"]), ("round", ["endless"])],
+)
+def test_a_run_that_begins_elsewhere_passes_all_other_checks(start: str, wanted: list[str]) -> None:
+    new = swapped(BEGUN, "start_state: tell", f"start_state: {start}")
+    assert codes(BEGUN, new) == ["closed_place"]
+    assert [c for c in codes(BEGUN, new, "structure") if c != "lost_support"] == wanted
+
+
+@pytest.mark.parametrize(("old", "new"), [pair for pair in CLOSED[:31] if pair != START])
 def test_structure_opens_nothing_else(old: str, new: str) -> None:
     assert codes(TEXT, swapped(TEXT, old, new), "structure")[:1] == ["closed_place"]
 
