@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from finetune_fsm.loop.machine import Entered, Entry, Leaving, Loop, Observer
     from finetune_fsm.loop.run import Run
     from finetune_fsm.loop.table import LoopState
+    from finetune_fsm.scenarios.benchmark import Benchmark
+    from finetune_fsm.scenarios.compare import compare_workflows
     from finetune_fsm.scenarios.evaluate import run_suite
     from finetune_fsm.scenarios.load import load_suite
     from finetune_fsm.scenarios.model import Suite, SuiteReport
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from finetune_fsm.workflow.model import Workflow
 
 _HOMES = {
+    "Benchmark": "scenarios.benchmark",
     "Budget": "llm.meter",
     "Completion": "llm.base",
     "Entered": "loop.machine",
@@ -54,6 +57,7 @@ _HOMES = {
     "SuiteReport": "scenarios.model",
     "Workflow": "workflow.model",
     "choose_llm": "llm.select:choose",
+    "compare_workflows": "scenarios.compare",
     "finetune": "api",
     "finish": "api",
     "load_suite": "scenarios.load",
@@ -67,6 +71,7 @@ _HOMES = {
 
 __all__ = [
     "LLM",
+    "Benchmark",
     "Budget",
     "Completion",
     "Entered",
@@ -90,6 +95,7 @@ __all__ = [
     "SuiteReport",
     "Workflow",
     "choose_llm",
+    "compare_workflows",
     "finetune",
     "finish",
     "load_suite",

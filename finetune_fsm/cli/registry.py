@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "show": Entry(f"{_HOME}.show:show", "Show what a finetune did"),
         "run": Entry(f"{_HOME}.run:run", "Run a workflow once"),
         "test": Entry(f"{_HOME}.test:test", "Run a workflow's test scenarios"),
+        "compare": Entry(f"{_HOME}.compare:compare", "Run workflows on the same scenarios"),
         "validate": Entry(f"{_HOME}.validate:validate", "Check workflow and test files"),
         "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),

@@ -53,6 +53,11 @@ class FlipRate:
     rate: float
     interval: Interval
 
+    @property
+    def seen(self) -> float:
+        """Flips ÷ pairs, 0..1; 0 without a pair."""
+        return self.flips / self.pairs if self.pairs else 0.0
+
 
 def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> Interval:
     """Return the score interval of a pass rate: all rates that *successes* of *n* do not rule out.
