@@ -116,6 +116,7 @@ def compare(  # noqa: PLR0913  # one argument per option
             stop=job.stop,
             on_done=None if console.quiet else _progress(console),
         )
+        console.err.settle()  # a bar there would stand in the report's first line
         if live:
             _show(console, benchmark)
         else:

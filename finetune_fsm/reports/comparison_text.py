@@ -17,7 +17,7 @@ _LIMIT = 500
 
 FINE_PRINT = (
     "calls and tokens: the mean of a run; seconds: its median, waiting for the model;",
-    "each workflow is counted as if it ran alone, though equal questions are asked once",
+    "counted as if each workflow ran alone, though equal questions are asked once",
 )
 
 

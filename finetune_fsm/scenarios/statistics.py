@@ -20,9 +20,6 @@ CONFIDENCE = 0.95
 FAR = 10
 """So many times as many scenarios is more than anybody will write."""
 
-_DEPTH = 200
-"""Steps of the continued fraction; it needs about the root of the number of pairs."""
-
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -192,7 +189,7 @@ def _quantile(confidence: float) -> float:
 def _beta_quantile(share: float, a: float, b: float) -> float:
     """Return the x below which *share* of Beta(a, b) lies, by halving."""
     low, high = 0.0, 1.0
-    for _ in range(60):  # halvings until a float cannot be told from the next
+    for _ in range(40):  # halvings: to 12 digits
         middle = (low + high) / 2
         low, high = (middle, high) if _beta_below(middle, a, b) < share else (low, middle)
     return (low + high) / 2
@@ -214,7 +211,8 @@ def _beta_below(x: float, a: float, b: float) -> float:
 def _fraction(x: float, a: float, b: float) -> float:
     """Evaluate 1 + d1/(1 + d2/(1 + …)) from its far end, where it has long converged."""
     value = 1.0
-    for m in range(_DEPTH, 0, -1):
+    depth = 30 + 2 * round((a + b) ** 0.5)  # it takes about the root of the larger one
+    for m in range(depth, 0, -1):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         value = 1 + even / (1 + odd / value)
