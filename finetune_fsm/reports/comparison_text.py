@@ -15,6 +15,9 @@ from finetune_fsm.sinks import one_line
 _LIMIT = 500
 """Characters of one line of foreign text."""
 
+_NOTHING = 1e-6
+"""Calls, tokens or seconds of a run: less is none, and no share of it means anything."""
+
 FINE_PRINT = (
     "calls and tokens: the mean of a run; seconds: its median, waiting for the model;",
     "counted as if each workflow ran alone, though equal questions are asked once",
@@ -130,7 +133,7 @@ def ratios(baseline: Price, other: Price) -> dict[str, float | None]:
         "tokens": (other.tokens, baseline.tokens),
         "seconds": (other.seconds, baseline.seconds),
     }
-    return {name: one / two if two else None for name, (one, two) in pairs.items()}
+    return {name: one / two if two > _NOTHING else None for name, (one, two) in pairs.items()}
 
 
 def summary_line(benchmark: Benchmark) -> str:
