@@ -98,10 +98,6 @@ def compare(  # noqa: PLR0913  # one argument per option
         from finetune_fsm.scenarios.compare import compare_workflows
 
         llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
-        if model:
-            from finetune_fsm.llm.one_model import OneModel
-
-            llm = OneModel(llm, model)
         live = output is None and form == TEXT
         if live and not console.quiet:
             _announce(console, subject, repeat)
@@ -110,6 +106,7 @@ def compare(  # noqa: PLR0913  # one argument per option
             subject.suite,
             llm,
             names=subject.names,
+            model=model,
             repeat=repeat,
             jobs=jobs,
             seed=seed,

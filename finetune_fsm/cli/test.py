@@ -204,6 +204,7 @@ class Shown:
         from finetune_fsm.reports.text_report import scenario_lines
 
         if self._live and not (self._console.quiet and result.passed):
+            self._console.err.settle()  # a bar there would stand in this line
             tone = Tone.GOOD if result.passed else Tone.BAD
             for text in scenario_lines(result):
                 self._console.result(Line(text, tone))

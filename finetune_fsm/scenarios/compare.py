@@ -10,6 +10,7 @@ from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.llm.base import LLM, Stop, Usage
 from finetune_fsm.llm.memo import Call, Memo
 from finetune_fsm.llm.meter import Meter
+from finetune_fsm.llm.one_model import OneModel
 from finetune_fsm.scenarios.benchmark import Benchmark, Contender
 from finetune_fsm.scenarios.evaluate import DEFAULTS, OnDone, judge_all, roll_out
 from finetune_fsm.scenarios.model import Suite
@@ -23,6 +24,7 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
     llm: LLM,
     *,
     names: Sequence[str] = (),
+    model: str | None = None,
     repeat: int = 1,
     jobs: int | None = None,
     seed: int = 0,
@@ -41,6 +43,7 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
         suite: Fits all of them.
         llm: Answers the prompt states of all of them.
         names: What they are called in the result; their own names without.
+        model: Asked instead of those that they name.
         repeat: Draws of each scenario, 1 or more. An odd number leaves no draw out of a majority.
         jobs: How many rollouts run at the same time; as many as *llm* has slots for without.
         seed: See `roll_out`, which also says what is raised.
@@ -55,7 +58,8 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
         raise ValueError("a comparison takes two workflows, a name for each, and a draw")
     started = time.monotonic()
     asked: list[Call] = []
-    memo = Memo(llm, Meter(), record=asked.append)
+    memo: LLM = Memo(llm, Meter(), record=asked.append)
+    shared = OneModel(memo, model) if model else memo
     runs = [
         (draw, number, scenario)
         for draw in range(repeat)  # so that a slow hour falls on all of them
@@ -69,7 +73,7 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
         return roll_out(
             workflows[number],
             suite.scenarios[at],
-            memo,
+            shared,
             seed=seed,
             draw=draw,
             options=options,

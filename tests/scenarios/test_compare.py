@@ -42,7 +42,9 @@ def workflow(one: str = "", two: str = "", warm: float = 0.0) -> Workflow:
 
 def suite(count: int) -> Suite:
     check = Assertion(AssertionType.CONTAINS, "0", "reply")
-    return Suite("x", tuple(Scenario(f"s{n}", (check,), {"ask": f"n{n + 1}"}) for n in range(count)))
+    return Suite(
+        "x", tuple(Scenario(f"s{n}", (check,), {"ask": f"n{n + 1}"}) for n in range(count))
+    )
 
 
 def reply(request: Request) -> Completion:
@@ -113,9 +115,7 @@ def test_draws_of_a_warm_state_differ_and_cold_ones_do_not() -> None:
 
 
 def test_a_reply_that_cannot_be_used_fails_all_who_asked_for_it() -> None:
-    llm = ScriptedLLM(
-        [Reply(when=("^n1",), error=LLMErrorKind.EMPTY, once=True), Reply("0")]
-    )
+    llm = ScriptedLLM([Reply(when=("^n1",), error=LLMErrorKind.EMPTY, once=True), Reply("0")])
     found = compared(workflow(), workflow(), llm=llm)
     assert [contender.passed for contender in found.contenders] == [(False, True)] * 2
 
@@ -143,6 +143,14 @@ def test_a_stop_ends_it() -> None:
 def test_what_is_no_comparison_is_refused(many: int, more: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="two workflows"):
         compared(*[workflow()] * many, llm=ScriptedLLM(reply), **more)
+
+
+def test_one_model_is_asked_by_all_and_no_question_twice() -> None:
+    named = [replace(workflow(), default_model=name) for name in ("a", "b")]
+    llm = ScriptedLLM(reply)
+    assert compared(*named, llm=llm).asked.calls == 8
+    assert compared(*named, llm=llm, model="c").asked.calls == 4
+    assert [request.model for request in llm.requests[8:]] == ["c"] * 4
 
 
 def test_names_are_those_that_the_caller_gives() -> None:
