@@ -306,7 +306,7 @@ def test_a_flawed_example_fails_and_finetune_repairs_it(name: str, copied: Copy)
     run = improved(place)
     assert run.solved, why(run.best.report)
     assert run.ending is Ending.SOLVED
-    accepted = [record.strategy for record in run.history if record.accepted]
+    accepted = [record.headline.strategy for record in run.history if record.accepted]
     assert accepted == ["", FLAWED[name]]
     kept = bytes_in(place)
     assert {file: kept[file] for file in bytes_in(folder)} == bytes_in(folder)

@@ -19,12 +19,15 @@ from finetune_fsm.errors import LLMError, LLMErrorKind, Problem
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus
 from finetune_fsm.improve.compare import Comparison
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Repair, Strategy, Suggestion
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Sample
 from finetune_fsm.llm.base import Purpose, Request, Stop
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 from finetune_fsm.loop.machine import Entered, Leaving, Moment
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
+    Confirmed,
     Ending,
     Interrupted,
     Modified,
@@ -32,6 +35,7 @@ from finetune_fsm.loop.outcomes import (
     Prepared,
     Ran,
     Tested,
+    Tried,
 )
 from finetune_fsm.loop.run import Run, Settings
 from finetune_fsm.loop.table import LoopState
@@ -148,7 +152,7 @@ def test_a_session_tells_the_steps_in_the_order_of_the_command_that_people_know(
         "    - Hates it: ",
         "Analyzing workflow and test results...",
         "📋 Analysis:",
-        "No form is asked for.",
+        "0 of 2 scenarios pass.",
         "💡 Suggestions:",
         "  1. ",
         "Applying improvements to workflow...",
@@ -156,8 +160,12 @@ def test_a_session_tells_the_steps_in_the_order_of_the_command_that_people_know(
         "✅ Modifications applied",
         "─" * 60,
         "📊 ITERATION 2/5",
+        "  Rolled back to iteration 1",
+        "📋 Analysis:",
+        "No form is asked for.",
         "  All tests passed (2/2)",
-        "  Kept: it fixes 'Likes it', 'Hates it' and breaks nothing",
+        "Kept: it fixes 'Likes it' and 'Hates it' and breaks nothing",
+        "Confirming what was gained...",
         f"✅ Finetune complete! Final workflow saved to: {folder}/mood.finetuned.yaml",
         "📊 Summary:",
         "  Total iterations: ",
@@ -193,20 +201,19 @@ def test_generated_tests_are_announced_before_and_after(folder: Path) -> None:
 def test_a_draft_that_is_refused_and_one_that_is_rolled_back_are_told() -> None:
     attempt, problem = Attempt(Strategy.REWRITE, 0), Problem("c", "no JSON", "send JSON")
     run = Run(Settings(Path("w.yaml"), Path("o.yaml")), "name: W", attempt=attempt)
+    again = replace(run, problems=(problem,))
     analysis, modifying = LoopState.ANALYZING, LoopState.MODIFYING
     told = [
         Entered(modifying, run),
         Leaving(modifying, Modified(attempt, None, (problem,)), LoopState.CHECKING, run),
-        Leaving(LoopState.CHECKING, Checked((problem,)), modifying, run),
-        Entered(modifying, replace(run, problems=(problem,))),
+        Leaving(LoopState.CHECKING, Checked((problem,)), modifying, again),
+        Entered(modifying, again),
         Leaving(LoopState.CHECKING, Checked((problem,)), analysis, run),
         Leaving(analysis, Analyzed(Analysis("x"), fresh=False), modifying, run),
         Leaving(modifying, Modified(), LoopState.CHECKING, run),
         Leaving(
             LoopState.TESTING,
-            Tested(
-                SuiteReport(()), accepted=False, reason="it breaks 'x'", comparison=Comparison()
-            ),
+            Tested((Tried((), SuiteReport(()), False, "it breaks 'x'", Comparison()),)),
             analysis,
             run,
         ),
@@ -220,8 +227,9 @@ def test_a_draft_that_is_refused_and_one_that_is_rolled_back_are_told() -> None:
         "❌ Modifications refused: the workflow stays as it was",
         "Going on from the workflow of iteration 1 with the next idea",
         "  Nothing is left to try",
-        "  All tests passed (0/0)",
-        "  Rolled back to iteration 1: it breaks 'x'",
+        "  0 passed of the 0 that were run",
+        "  Not kept: it breaks 'x'",
+        "  Rolled back to iteration 1",
     ]
 
 
@@ -319,8 +327,9 @@ def moments(text: str) -> list[Moment]:
     analysis = Analysis(text, (Suggestion(text, text),), (), (Repair("c", (edit,), text),), (text,))
     outcomes: list[tuple[LoopState, Outcome]] = [
         (LoopState.PREPARING, Prepared(suite, Path("t.yaml"), True, (), (text,))),
-        (LoopState.RUNNING, Ran((rollout,))),
-        (LoopState.TESTING, Tested(report, False, text, Comparison())),
+        (LoopState.RUNNING, Ran((Lap((Sample(0, 0, rollout),), text),))),
+        (LoopState.TESTING, Tested((Tried(report.results, report, False, text, Comparison()),))),
+        (LoopState.CONFIRMING, Confirmed(False, text)),
         (LoopState.ANALYZING, Analyzed(analysis)),
         (LoopState.MODIFYING, Modified(attempt, None, (problem,))),
         (LoopState.MODIFYING, Modified(attempt, Draft(attempt, (edit,), text, text))),

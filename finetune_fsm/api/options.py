@@ -9,12 +9,13 @@ from typing import TypedDict, Unpack, cast
 
 from finetune_fsm.errors import UsageError
 from finetune_fsm.improve.grants import parse_grants
+from finetune_fsm.improve.holdout import LARGEST
 from finetune_fsm.llm.base import Stop
 from finetune_fsm.llm.cache import Store
 from finetune_fsm.llm.meter import Budget
 from finetune_fsm.loop.handlers import Handler
 from finetune_fsm.loop.machine import Observer
-from finetune_fsm.loop.run import Settings
+from finetune_fsm.loop.run import OnTie, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Approve, Progress
 from finetune_fsm.scenarios.load import find_suite
@@ -22,6 +23,10 @@ from finetune_fsm.workflow.model import DEFAULT_MODEL
 
 MAX_ITERATIONS = 5
 ITERATION_LIMIT = 1_000
+
+CANDIDATES = 3
+CANDIDATE_LIMIT = 8
+REPEAT_LIMIT = 25
 
 Tell = Callable[[str], None]
 """Takes one sentence for people."""
@@ -41,6 +46,12 @@ class Wishes(TypedDict, total=False):
         max_iterations: Times round the loop, 1..1000; 5 without.
         seed: For sampling; 0 without.
         jobs: Scenarios run at once; what the server allows without.
+        candidates: Drafts on trial in one iteration, 1..8; 3 without.
+        repeat: Rollouts of every scenario, the majority decides, 1..25; 1 without.
+        holdout: Share of the scenarios that no model is shown, 0..0.5; without, a third of six or
+            more.
+        on_tie: ``judge`` or ``keep``: who decides when no verdict changes; without, a judge if
+            the tests were generated or look at no text, and else what there is.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as ``--allow`` takes it.
     """
@@ -51,6 +62,10 @@ class Wishes(TypedDict, total=False):
     max_iterations: int
     seed: int
     jobs: int | None
+    candidates: int
+    repeat: int
+    holdout: float | None
+    on_tie: str | None
     budget: Budget
     allow: Sequence[str]
 
@@ -93,6 +108,16 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         raise UsageError(f"max_iterations must be 1..{ITERATION_LIMIT}, is {max_iterations}")
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs must be 1 or more, is {jobs}")
+    candidates, repeat = wishes.get("candidates", CANDIDATES), wishes.get("repeat", 1)
+    if not 1 <= candidates <= CANDIDATE_LIMIT:
+        raise UsageError(f"candidates must be 1..{CANDIDATE_LIMIT}, is {candidates}")
+    if not 1 <= repeat <= REPEAT_LIMIT:
+        raise UsageError(f"repeat must be 1..{REPEAT_LIMIT}, is {repeat}")
+    holdout, on_tie = wishes.get("holdout"), wishes.get("on_tie")
+    if holdout is not None and not 0 <= holdout <= LARGEST:
+        raise UsageError(f"holdout must be 0..{LARGEST}, is {holdout}")
+    if on_tie is not None and on_tie not in set(OnTie):
+        raise UsageError(f"on_tie must be {' or '.join(OnTie)}, is {on_tie}")
     allow = tuple(wishes.get("allow", ()))
     parse_grants(allow)
     source = Path(workflow)
@@ -106,6 +131,10 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         max_iterations=max_iterations,
         seed=wishes.get("seed", 0),
         jobs=jobs,
+        candidates=candidates,
+        repeat=repeat,
+        holdout=holdout,
+        on_tie=OnTie(on_tie) if on_tie is not None else None,
         budget=wishes.get("budget", Budget()),
         allow=allow,
     )

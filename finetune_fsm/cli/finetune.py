@@ -22,6 +22,10 @@ class _Wishes(TypedDict):
     model: str
     max_iterations: int
     seed: int
+    candidates: int
+    repeat: int
+    holdout: float | None
+    on_tie: str | None
     jobs: int | None
     allow: tuple[str, ...]
 
@@ -54,6 +58,32 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
     "--tests", metavar="<path>", help="Test file (default: found beside the workflow, or generated)"
 )
 @options.value("--seed", type=int, default=0, metavar="<number>", help="For sampling (default: 0)")
+@options.value(
+    "--candidates",
+    type=click.IntRange(1, 8),
+    default=3,
+    metavar="<number>",
+    help="Drafts on trial in one iteration (default: 3)",
+)
+@options.value(
+    "--repeat",
+    type=click.IntRange(1, 25),
+    default=1,
+    metavar="<number>",
+    help="Runs of every scenario; the majority decides (default: 1)",
+)
+@options.value(
+    "--holdout",
+    type=click.FloatRange(0, 0.5),
+    metavar="<share>",
+    help="Share of the scenarios that no model is shown (default: a third of six or more)",
+)
+@options.value(
+    "--on-tie",
+    type=click.Choice(["judge", "keep"]),
+    help="When all tests pass and none tells two workflows apart: ask a judge, or keep what there "
+    "is (default: keep, unless the tests were generated or look at no text)",
+)
 @options.BUDGET
 @click.option(
     "--allow",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from finetune_fsm.api import Hands, Session, finish
 from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.signals import Job
 from finetune_fsm.errors import ExitCode, FinetuneError
+from finetune_fsm.improve.model import Rejection
 from finetune_fsm.loop.machine import Leaving, Moment, Observer
 from finetune_fsm.loop.outcomes import UNFINISHED, Ending
-from finetune_fsm.loop.run import IterationRecord, Run
+from finetune_fsm.loop.run import IterationRecord, Run, Score, TrialRecord
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.narrator import narrator, shown
+from finetune_fsm.scenarios.statistics import wilson
 from finetune_fsm.sinks import one_line
+from finetune_fsm.workflow.edits import Edit
 
 STATUS_CODES = {
     "solved": ExitCode.OK,
@@ -113,6 +116,9 @@ def document_of(run: Run, seconds: float) -> dict[str, object]:
         "ending": run.ending,
         "iterations": [_row(record) for record in run.history],
         "best": {"iteration": best.iteration, "pass_rate": best.report.pass_rate} if best else None,
+        "held_out": _held_out(run),
+        "confirmed": run.confirmed or None,
+        "flips": {"pairs": run.flips.pairs, "flips": run.flips.flips},
         "output": shown(run.output) if run.output else None,
         "tests": shown(run.tests) if run.tests else None,
         "llm_calls": run.usage.calls,
@@ -120,27 +126,70 @@ def document_of(run: Run, seconds: float) -> dict[str, object]:
         "cached": run.usage.cached,
         "retries": run.usage.retries,
         "seconds": round(seconds, 3),
-        "refused": [
-            {"strategy": r.attempt.strategy, "change": r.change, "code": r.code, "reason": r.reason}
-            for r in run.rejections
-            if r.code
-        ],
+        "refused": [_refusal(rejection) for rejection in run.rejections if rejection.code],
     }
 
 
+def _held_out(run: Run) -> list[str]:
+    return [run.suite.scenarios[index].name for index in run.holdout] if run.suite else []
+
+
 def _row(record: IterationRecord) -> Mapping[str, object]:
+    headline = record.headline
     return {
         "iteration": record.iteration,
         "passed": record.passed,
         "total": record.total,
         "accepted": record.accepted,
-        "reason": record.reason,
-        "strategy": record.strategy,
-        "edits": [
-            {"op": edit.op, "path": list(edit.path), "value": edit.value, "why": edit.why}
-            for edit in record.edits
-        ],
-        "snapshot": shown(record.snapshot) if record.snapshot else None,
+        "reason": headline.reason,
+        "strategy": headline.strategy,
+        "edits": _edits(headline.edits),
+        "snapshot": shown(headline.snapshot),
+        "candidates": [_trial(trial) for trial in record.trials],
+        "refused": [_refusal(rejection) for rejection in record.refused],
         "llm_calls": record.usage.calls,
         "tokens": record.usage.tokens,
+        "seconds": round(record.usage.seconds, 3),
+    }
+
+
+def _trial(trial: TrialRecord) -> Mapping[str, object]:
+    comparison = trial.comparison
+    return {
+        "strategy": trial.strategy,
+        "edits": _edits(trial.edits),
+        "snapshot": shown(trial.snapshot),
+        "accepted": trial.accepted,
+        "reason": trial.reason,
+        "train": _score(trial.train),
+        "holdout": _score(trial.holdout),
+        "wins": comparison.wins if comparison else (),
+        "losses": comparison.losses if comparison else (),
+    }
+
+
+def _score(score: Score) -> Mapping[str, object]:
+    """Passed, run and all scenarios of a split, and the 95 % interval of the pass rate."""
+    interval = wilson(score.passed, score.ran) if score.ran else None
+    return {
+        "passed": score.passed,
+        "ran": score.ran,
+        "total": score.total,
+        "interval": [round(interval.low, 4), round(interval.high, 4)] if interval else None,
+    }
+
+
+def _edits(edits: Sequence[Edit]) -> list[Mapping[str, object]]:
+    return [
+        {"op": edit.op, "path": list(edit.path), "value": edit.value, "why": edit.why}
+        for edit in edits
+    ]
+
+
+def _refusal(rejection: Rejection) -> Mapping[str, object]:
+    return {
+        "strategy": rejection.attempt.strategy,
+        "change": rejection.change,
+        "code": rejection.code,
+        "reason": rejection.reason,
     }

@@ -13,6 +13,7 @@ from finetune_fsm.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from finetune_fsm.loop.run import IterationRecord
     from finetune_fsm.observers.lines import Line
     from finetune_fsm.runs.history import History
 
@@ -69,18 +70,9 @@ def _summary(history: History) -> Iterator[Line]:
     yield Line(f"  Analysis model: {one_line(settings.model)}")
     yield Line(f"  Iterations: {len(run.history)} of at most {settings.max_iterations}")
     for record in run.history:
-        kept = "kept" if record.accepted else "not kept"
-        how = f" ({record.strategy})" if record.strategy else ""
-        tone = Tone.GOOD if record.accepted else Tone.FAINT
-        text = (
-            f"  {record.iteration:>3}. {record.passed}/{record.total} passed, {kept}{how}: "
-            f"{one_line(record.reason)} [{record.usage.calls} calls, {record.usage.tokens} tokens]"
-        )
-        yield Line(text, tone)
-    refused = [rejection for rejection in run.rejections if rejection.code]
-    if refused:
-        yield Line(f"  Drafts refused: {len(refused)}")
-        yield from (Line(f"    {r.code}: {one_line(r.reason)}", Tone.FAINT) for r in refused)
+        yield from _iteration(record)
+    if run.confirmed:
+        yield Line(f"  Confirmed: {one_line(run.confirmed)}")
     for note in history.notes:
         yield Line(f"  Note: {one_line(note)}", Tone.WARNING)
     where = run.ending or f"it stands in {history.state}"
@@ -88,3 +80,27 @@ def _summary(history: History) -> Iterator[Line]:
     if run.output:
         yield Line(f"  Result: {shown(run.output)}")
     yield Line(f"  LLM calls: {spent(run.usage, history.seconds)}")
+
+
+def _iteration(record: IterationRecord) -> Iterator[Line]:
+    """One iteration: what the best passes after it, then each candidate and each refused draft."""
+    from finetune_fsm.observers.lines import Line, Tone
+    from finetune_fsm.observers.narrator import labels
+    from finetune_fsm.sinks import one_line
+
+    spent = f"[{record.usage.calls} calls, {record.usage.tokens} tokens]"
+    tone = Tone.GOOD if record.accepted else Tone.FAINT
+    yield Line(f"  {record.iteration:>3}. {record.passed}/{record.total} passed {spent}", tone)
+    for trial, label in zip(record.trials, labels(len(record.trials)), strict=True):
+        kept = "kept" if trial.accepted else "not kept"
+        how = f" ({trial.strategy})" if trial.strategy else ""
+        split = ", ".join(
+            f"{name} {score.passed}/{score.ran}"
+            for name, score in (("train", trial.train), ("held out", trial.holdout))
+            if score.ran
+        )
+        tone = Tone.GOOD if trial.accepted else Tone.FAINT
+        yield Line(f"       {label}{kept}{how}, {split}: {one_line(trial.reason)}", tone)
+    for refusal in record.refused:
+        text = f"       refused ({refusal.attempt.strategy}): {one_line(refusal.reason)}"
+        yield Line(text, Tone.FAINT)

@@ -10,9 +10,10 @@ from finetune_fsm.workflow.edits import Edit
 
 
 class Strategy(StrEnum):
-    """A way of making a draft; the first needs no model."""
+    """A way of making a draft; the first two need no model."""
 
     REPAIR = "repair"
+    MERGE = "merge"
     REWRITE = "rewrite"
     ADDITION = "addition"
     ROUTES = "routes"
@@ -39,8 +40,8 @@ class Suspect:
 
     @property
     def state(self) -> str:
-        """The state as it stands in the file."""
-        return str(self.path[1])
+        """The state as it stands in the file; empty for a field of the whole workflow."""
+        return str(self.path[1]) if len(self.path) > 1 else ""
 
     @property
     def field(self) -> str:
@@ -83,6 +84,7 @@ class Analysis:
         suspects: Fields to change, most likely first.
         repairs: Edits that rules propose, most likely first.
         problems: Why the model's part is missing, if it is.
+        asked: Whether a model was asked; until then the rules' repairs are all there is to try.
     """
 
     summary: str
@@ -90,6 +92,7 @@ class Analysis:
     suspects: tuple[Suspect, ...] = ()
     repairs: tuple[Repair, ...] = ()
     problems: tuple[str, ...] = ()
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,11 @@ class Attempt:
     strategy: Strategy
     index: int
     variant: int = 0
+
+    @property
+    def free(self) -> bool:
+        """Whether no model is asked for the draft."""
+        return self.strategy in (Strategy.REPAIR, Strategy.MERGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ model thinks before it writes, and enums hold only what exists and is not the pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -24,6 +24,9 @@ from finetune_fsm.workflow.model import END, State, Workflow
 REPLY_TOKENS = 500
 SUSPECTS = 4
 """Suspects tried; the true one was among the first in all our measured cases."""
+
+REPAIRS_TRIED = 12
+"""Repairs tried of one workflow; the likeliest come first."""
 
 VARIANTS = 2
 """Rounds of the plan: greedy first, then sampled."""
@@ -65,17 +68,25 @@ class Brief:
         for state in self.workflow.states.values():
             if state.origin == self.suspect.path[: len(state.origin)] == self.suspect.path[:-1]:
                 return state
+        for state in reversed(self.workflow.states.values()):  # where its last step goes on
+            if ("states", state.owner) == self.suspect.path[:-1]:
+                return state
         raise KeyError(self.suspect.path)
 
 
-def plan(analysis: Analysis) -> Iterator[Attempt]:
-    """Yield what to try, in order: repairs first, they cost no call. Pure.
+def plan(analysis: Analysis, promising: int = 0) -> Iterator[Attempt]:
+    """Yield what to try, in order: first what costs no call. Pure.
+
+    *promising* drafts won beside the best what it did not; the rules' repairs come after them.
 
     Suspects that failing scenarios point at come before those that only the analysis names; among
     each, the greedy round goes through all before the sampled one asks again.
     """
-    for index in range(len(analysis.repairs)):
+    yield from (Attempt(Strategy.MERGE, index) for index in range(promising))
+    for index in range(len(analysis.repairs[:REPAIRS_TRIED])):
         yield Attempt(Strategy.REPAIR, index)
+    if not analysis.asked:
+        return
     suspects = list(enumerate(analysis.suspects))
     blamed = [(index, suspect) for index, suspect in suspects if suspect.scenarios]
     asked = [(index, suspect) for index, suspect in suspects if not suspect.scenarios]
@@ -86,11 +97,22 @@ def plan(analysis: Analysis) -> Iterator[Attempt]:
                     yield Attempt(strategy, index, variant)
 
 
+def next_attempt(
+    analysis: Analysis, tried: Collection[Attempt], promising: int = 0
+) -> Attempt | None:
+    """Return the first entry of the plan that was not *tried*, or None. Pure."""
+    entries = plan(analysis, promising)
+    return next((attempt for attempt in entries if attempt not in tried), None)
+
+
 def request(brief: Brief, attempt: Attempt, problems: tuple[Problem, ...] = ()) -> Request:
     """Return the question for *attempt*; *problems* are those of its last draft. Pure."""
     text = _question(brief, attempt.strategy)
     if problems:
-        listed = "\n".join(f"- {p.message}{f' ({p.hint})' if p.hint else ''}" for p in problems[:3])
+        listed = "\n".join(
+            f"- {wording.complaint(p.code, p.message)}{f' ({p.hint})' if p.hint else ''}"
+            for p in problems[:3]
+        )
         text += f"\n\nAn earlier answer was refused:\n{listed}"
     warm = {"temperature": WARM if attempt.variant else 0}
     return Request(
@@ -135,8 +157,8 @@ def _schema(brief: Brief, strategy: Strategy) -> Mapping[str, object]:
             answer = {"descriptions": many}
         case Strategy.REDIRECT:
             answer = {"next": {"enum": _other_targets(brief)}}
-        case Strategy.REPAIR:
-            raise ValueError("a repair asks no model")
+        case Strategy.REPAIR | Strategy.MERGE:
+            raise ValueError(f"{strategy} asks no model")
         case _ as never:
             assert_never(never)
     return {
@@ -186,8 +208,8 @@ def _edits(
             if isinstance(target, Problem):
                 return target
             return (Edit(EditOp.SET, (*state.origin, "next"), target, why),)
-        case Strategy.REPAIR:
-            raise ValueError("a repair asks no model")
+        case Strategy.REPAIR | Strategy.MERGE:
+            raise ValueError(f"{strategy} asks no model")
         case _ as never:
             assert_never(never)
 

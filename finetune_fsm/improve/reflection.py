@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve import wording
@@ -31,7 +32,7 @@ def request(
     """Return the question that asks a model for an analysis. Pure."""
     found = [f"- {s.state}.{s.field}: {s.reason}" for s in suspects(workflow, report)[:3]]
     found += [f"- {repair.why}" for repair in repairs(workflow, report)[:3]]
-    tried = [f"- {r.change}: {r.reason}" for r in rejections[-REMEMBERED:]]
+    tried = [_told(rejection) for rejection in rejections[-REMEMBERED:]]
     findings = "\n".join(
         [
             *(["Found by rules:", *found] if found else []),
@@ -55,6 +56,12 @@ def request(
         reuse_prefix=True,
         label="analysis",
     )
+
+
+def _told(rejection: Rejection) -> str:
+    """What was tried in vain; words that were copied from a test are not said again."""
+    reason = wording.complaint(rejection.code, rejection.reason)
+    return f"- {reason if rejection.code == 'copied_words' else f'{rejection.change}: {reason}'}"
 
 
 def _schema(workflow: Workflow) -> Mapping[str, object]:
@@ -109,13 +116,19 @@ def analysis(
     reading: tuple[str, tuple[Suggestion, ...]] | Problem,
 ) -> Analysis:
     """Join what the rules see with what the model said; the rules' suspects come first. Pure."""
+    found = by_rules(workflow, report)
+    if isinstance(reading, Problem):
+        return replace(found, problems=(reading.message,), asked=True)
+    summary, suggestions = reading
+    blamed = _joined(workflow, found.suspects, suggestions)
+    return Analysis(summary, suggestions, blamed, found.repairs, asked=True)
+
+
+def by_rules(workflow: Workflow, report: SuiteReport) -> Analysis:
+    """Return what the rules alone can say; no model is asked. Pure."""
     blamed = suspects(workflow, report)
     fixes = repairs(workflow, report)
-    if isinstance(reading, Problem):
-        summary = _summary(blamed, fixes, report)
-        return Analysis(summary, (), blamed, fixes, (reading.message,))
-    summary, suggestions = reading
-    return Analysis(summary, suggestions, _joined(workflow, blamed, suggestions), fixes)
+    return Analysis(_summary(blamed, fixes, report), (), blamed, fixes)
 
 
 def _joined(

@@ -70,6 +70,14 @@ def _requirement(result: ScenarioResult) -> str:
     return f"- When {given}: {asked}" if given else f"- {asked}"
 
 
+def complaint(code: str, message: str) -> str:
+    """What is wrong with a draft, in words that give nothing of the tests away. Pure.
+
+    The words that a draft copied may be those of a scenario that is held out.
+    """
+    return "it copies words of a test" if code == "copied_words" else message
+
+
 def results(report: SuiteReport) -> str:
     """How the scenarios went: a count, then one line per failing one. Pure."""
     head = f"{report.passed} of {report.total} scenarios passed."

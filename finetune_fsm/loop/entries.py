@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 
 from finetune_fsm.codec import plain, restore
 from finetune_fsm.errors import JournalError
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Sample, report_of, verdicts
 from finetune_fsm.loop.machine import Entry
-from finetune_fsm.loop.outcomes import OUTCOMES, Outcome, Tested
+from finetune_fsm.loop.outcomes import OUTCOMES, Outcome, Tested, Tried
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.scenarios.model import (
@@ -26,7 +28,7 @@ from finetune_fsm.scenarios.model import (
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """An entry as it stands in the journal; `report` belongs to a `Tested` alone.
+    """An entry as it stands in the journal; `judgements` belong to a `Tested` alone.
 
     `mark` is that of the run after the step, so that other rules are noticed.
     """
@@ -37,7 +39,7 @@ class _Line:
     target: LoopState
     outcome: Mapping[str, object]
     mark: str
-    report: _Report | None = None
+    judgements: tuple[tuple[_Judgement, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +56,14 @@ class _Judgement:
     assertions: tuple[_Check, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
-    seconds: float
-    results: tuple[_Judgement, ...]
-
-
 def entry_data(entry: Entry, run: Run) -> Mapping[str, object]:
     """Return *entry*, after which *run* is known, as data that `entry_of` reads. Pure."""
-    outcome, report = entry.outcome, None
+    outcome = entry.outcome
+    judgements: tuple[tuple[_Judgement, ...], ...] = ()
     if isinstance(outcome, Tested):
-        report = _slim(outcome.report)
-        outcome = replace(outcome, report=SuiteReport(()))
+        judgements = tuple(tuple(map(_slim, tried.results)) for tried in outcome.trials)
+        bare = (replace(t, results=(), report=SuiteReport(())) for t in outcome.trials)
+        outcome = replace(outcome, trials=tuple(bare))
     data: Mapping[str, object] = plain(
         _Line(
             number=entry.number,
@@ -74,7 +72,7 @@ def entry_data(entry: Entry, run: Run) -> Mapping[str, object]:
             target=entry.target,
             outcome=plain(outcome),
             mark=run.mark,
-            report=report,
+            judgements=judgements,
         )
     )
     return data
@@ -89,39 +87,39 @@ def entry_of(data: Mapping[str, object], run: Run) -> Entry:
     try:
         line = restore(_Line, data)
         outcome: Outcome = restore(OUTCOMES[line.event], line.outcome)
-        if isinstance(outcome, Tested) and line.report is not None:
-            outcome = replace(outcome, report=_full(line.report, run))
-    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(outcome, Tested):
+            rows = zip(outcome.trials, run.laps, line.judgements, strict=True)
+            outcome = replace(outcome, trials=tuple(_full(*row, run) for row in rows))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         message = f"step {data.get('number')} cannot be read: {error}"
         raise JournalError(f"{message} — was it written by another version?") from error
     return Entry(line.number, line.state, outcome, line.target)
 
 
-def _slim(report: SuiteReport) -> _Report:
-    return _Report(
-        report.seconds,
-        tuple(
-            _Judgement(
-                result.verdict,
-                result.error,
-                tuple(_Check(a.verdict, a.message, a.actual) for a in result.assertions),
-            )
-            for result in report.results
-        ),
+def _slim(result: ScenarioResult) -> _Judgement:
+    return _Judgement(
+        result.verdict,
+        result.error,
+        tuple(_Check(a.verdict, a.message, a.actual) for a in result.assertions),
     )
 
 
-def _full(report: _Report, run: Run) -> SuiteReport:
+def _full(tried: Tried, lap: Lap, said: tuple[_Judgement, ...], run: Run) -> Tried:
     if run.suite is None:
         raise ValueError("there is a verdict and there are no tests")
-    rows = zip(run.suite.scenarios, run.rollouts, report.results, strict=True)
-    return SuiteReport(
-        tuple(
-            ScenarioResult(scenario, rollout, said.verdict, _checks(scenario, said), said.error)
-            for scenario, rollout, said in rows
-        ),
-        report.seconds,
+    scenarios = run.suite.scenarios
+    results = tuple(
+        _result(scenarios[sample.scenario], sample, judgement)
+        for sample, judgement in zip(lap.samples, said, strict=True)
     )
+    indexes = (sample.scenario for sample in lap.samples)
+    report = report_of(verdicts(zip(indexes, results, strict=True)))
+    return replace(tried, results=results, report=report)
+
+
+def _result(scenario: Scenario, sample: Sample, said: _Judgement) -> ScenarioResult:
+    checks = _checks(scenario, said)
+    return ScenarioResult(scenario, sample.rollout, said.verdict, checks, said.error)
 
 
 def _checks(scenario: Scenario, said: _Judgement) -> tuple[AssertionResult, ...]:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from finetune_fsm.errors import Problem
-from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.compare import Comparison
 from finetune_fsm.improve.model import Analysis, Attempt, Draft
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Flips, Sample
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.scenarios.model import Suite, SuiteReport
+from finetune_fsm.scenarios.model import ScenarioResult, Suite, SuiteReport
 
 
 class Ending(StrEnum):
     """Why a run is over."""
 
     SOLVED = "all tests pass and no improvements are suggested"
+    PASSED = "all tests pass, and they do not say what else would be better"
     ITERATIONS = "the maximum of iterations is reached"
     NOTHING_LEFT = "nothing is left to try"
     CALLS = "the budget of LLM calls is spent"
@@ -53,7 +55,7 @@ class Prepared:
         suite: The scenarios.
         tests: The file they are in.
         generated: Whether a model wrote them just now.
-        rollouts: Of the original workflow, where generating needed them; else empty.
+        samples: Of the original workflow, where generating needed them; else empty.
         problems: Why a generated suite is not what the model wrote.
         weights: What the models' names stand for, by name; empty where no provider says.
     """
@@ -62,7 +64,7 @@ class Prepared:
     suite: Suite
     tests: Path
     generated: bool = False
-    rollouts: tuple[Rollout, ...] = ()
+    samples: tuple[Sample, ...] = ()
     problems: tuple[str, ...] = ()
     weights: Mapping[str, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
@@ -70,40 +72,68 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The candidate is on disk."""
+    """The candidates are on disk, at *paths*, in their order."""
 
     event: ClassVar[str] = "saved"
-    path: Path
+    paths: tuple[Path, ...]
     usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The candidate ran on every scenario; one rollout each, in suite order."""
+    """The candidates ran, each as far as it was worth it.
+
+    Attributes:
+        laps: Their rollouts, in their order.
+        again: Further draws of the best, where verdicts flip.
+    """
 
     event: ClassVar[str] = "ran"
-    rollouts: tuple[Rollout, ...]
+    laps: tuple[Lap, ...]
+    again: tuple[Sample, ...] = ()
     usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """The candidate is judged.
+class Tried:
+    """What became of one candidate.
 
     Attributes:
-        report: Its verdicts.
+        results: One per sample of its lap, in that order.
+        report: The majority's verdict on every scenario that it ran on, in suite order.
         accepted: Whether it becomes the best.
         reason: Why, one sentence.
-        comparison: With the best so far; None for the first candidate.
+        comparison: With the best so far, on the same scenarios; None for the first candidate.
     """
 
-    __test__: ClassVar[bool] = False  # pytest takes the name for a test
-    event: ClassVar[str] = "tested"
+    results: tuple[ScenarioResult, ...]
     report: SuiteReport
     accepted: bool
     reason: str
     comparison: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The candidates are judged.
+
+    Attributes:
+        trials: What became of each, in their order; at most one is accepted.
+        holdout: Indexes of the scenarios to hold out; decided when the first is judged.
+        flips: How often further draws had another verdict.
+    """
+
+    __test__: ClassVar[bool] = False  # pytest takes the name for a test
+    event: ClassVar[str] = "tested"
+    trials: tuple[Tried, ...]
+    holdout: tuple[int, ...] = ()
+    flips: Flips = field(default_factory=Flips)
     usage: Usage = field(default_factory=Usage)
+
+    @property
+    def headline(self) -> Tried:
+        """The accepted one, else the first."""
+        return next((tried for tried in self.trials if tried.accepted), self.trials[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,23 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What the best has gained was drawn again.
+
+    Attributes:
+        held: Whether the best goes out; otherwise the user's own workflow does.
+        reason: One sentence for people, or empty when there was nothing to confirm.
+        flips: How often the verdict was another one.
+    """
+
+    event: ClassVar[str] = "confirmed"
+    held: bool = True
+    reason: str = ""
+    flips: Flips = field(default_factory=Flips)
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The best workflow is on disk; `output` is None when there was none to write."""
 
@@ -161,7 +208,18 @@ class Interrupted:
     usage: Usage = field(default_factory=Usage)
 
 
-Outcome = Prepared | Saved | Ran | Tested | Analyzed | Modified | Checked | Finished | Interrupted
+Outcome = (
+    Prepared
+    | Saved
+    | Ran
+    | Tested
+    | Analyzed
+    | Modified
+    | Checked
+    | Confirmed
+    | Finished
+    | Interrupted
+)
 
 OUTCOMES: Mapping[str, type[Outcome]] = {
     kind.event: kind
@@ -173,6 +231,7 @@ OUTCOMES: Mapping[str, type[Outcome]] = {
         Analyzed,
         Modified,
         Checked,
+        Confirmed,
         Finished,
         Interrupted,
     )

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import assert_never
 
 from finetune_fsm.codec import digest
 from finetune_fsm.errors import Problem
-from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.changes import in_words
 from finetune_fsm.improve.compare import Comparison
-from finetune_fsm.improve.model import Analysis, Attempt, Draft, Rejection, Strategy
-from finetune_fsm.improve.proposals import VARIANTS
+from finetune_fsm.improve.model import Analysis, Attempt, Draft, Rejection
+from finetune_fsm.improve.proposals import REPAIRS_TRIED, next_attempt
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Flips, Sample
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.llm.meter import Budget
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
+    Confirmed,
     Ending,
     Finished,
     Interrupted,
@@ -28,6 +31,7 @@ from finetune_fsm.loop.outcomes import (
     Ran,
     Saved,
     Tested,
+    Tried,
 )
 from finetune_fsm.scenarios.model import Suite, SuiteReport
 from finetune_fsm.workflow.edits import Edit
@@ -37,7 +41,18 @@ REPAIRS = 1
 """Times that a model is shown the problems of one draft."""
 
 DRAFTS = 8
-"""Drafts refused in one iteration before the run gives up."""
+"""Drafts refused in one iteration before it ends."""
+
+
+REPEATED = frozenset({"no_change", "tried_before"})
+"""Problems of a draft that is not new."""
+
+
+class OnTie(StrEnum):
+    """What decides between two workflows that pass the same tests."""
+
+    JUDGE = "judge"
+    KEEP = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,10 @@ class Settings:
         max_iterations: Times round the loop, >= 1.
         seed: For sampling; the same seed and replies give the same run.
         jobs: Scenarios run at once, or None for what the server allows.
+        candidates: Drafts on trial in one iteration, >= 1.
+        repeat: Rollouts of every scenario; the majority decides.
+        holdout: Share of the scenarios that no model is shown; None for a third of six or more.
+        on_tie: Who decides when verdicts do not; None for what fits the tests, see `Run.on_tie`.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as `--allow` takes it.
     """
@@ -63,6 +82,10 @@ class Settings:
     max_iterations: int = 5
     seed: int = 0
     jobs: int | None = None
+    candidates: int = 3
+    repeat: int = 1
+    holdout: float | None = None
+    on_tie: OnTie | None = None
     budget: Budget = field(default_factory=Budget)
     allow: tuple[str, ...] = ()
 
@@ -87,11 +110,45 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A candidate with its verdict."""
+    """A candidate with its verdict on the whole suite."""
 
     candidate: Candidate
     report: SuiteReport
     iteration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Scenarios passed of those that ran, and of all there are."""
+
+    passed: int
+    ran: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One candidate of an iteration.
+
+    Attributes:
+        strategy: How it was made; empty for the user's own workflow.
+        edits: What it changed.
+        snapshot: Where it is kept.
+        accepted: Whether it became the best.
+        reason: Why.
+        train: How it did on the scenarios that models may be shown.
+        holdout: How it did on those that are held out.
+        comparison: With the best before; None for the first.
+    """
+
+    strategy: str
+    edits: tuple[Edit, ...]
+    snapshot: Path
+    accepted: bool
+    reason: str
+    train: Score
+    holdout: Score
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,27 +157,29 @@ class IterationRecord:
 
     Attributes:
         iteration: 1-based.
-        passed: Scenarios passed by this iteration's candidate.
+        trials: The candidates, in the order in which they were made.
+        passed: Scenarios that the best passes after it.
         total: Scenarios in the suite.
-        accepted: Whether the candidate became the best.
-        reason: Why.
-        strategy: How it was made; empty for the user's own workflow.
-        edits: What it changed.
-        snapshot: Where it is kept.
+        refused: Drafts of this iteration that were not tried, and why.
         usage: LLM calls since the iteration before.
-        comparison: With the best so far; None for the first.
     """
 
     iteration: int
+    trials: tuple[TrialRecord, ...]
     passed: int
     total: int
-    accepted: bool
-    reason: str
-    strategy: str = ""
-    edits: tuple[Edit, ...] = ()
-    snapshot: Path | None = None
+    refused: tuple[Rejection, ...] = ()
     usage: Usage = field(default_factory=Usage)
-    comparison: Comparison | None = None
+
+    @property
+    def headline(self) -> TrialRecord:
+        """The candidate that was accepted, else the first."""
+        return next((trial for trial in self.trials if trial.accepted), self.trials[0])
+
+    @property
+    def accepted(self) -> bool:
+        """Whether one became the best."""
+        return self.headline.accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +192,29 @@ class Run:
         iteration: 1-based.
         suite: The scenarios; None until prepared.
         tests: The file they are in.
+        generated: Whether a model wrote them, for this run.
         weights: What the models' names stood for at the start, where a provider says.
-        candidate: On trial and not judged yet, or None.
-        snapshot: Where the candidate on trial is kept.
-        rollouts: Of the candidate on trial; empty until it ran.
+        holdout: Indexes of the scenarios that no model is shown.
+        candidates: On trial and not judged yet.
+        snapshots: Where they are kept, in their order.
+        laps: Their rollouts; empty until they ran.
+        again: Further draws of the best that they were compared with.
+        flips: How often further draws had another verdict.
+        first: The user's workflow with its verdict; None until it is judged.
         best: The one to beat; None until the first is judged.
         analysis: Of the best; None when the best is new.
         attempt: What MODIFYING tried last; None when the plan was used up.
         tried: Attempts made on the present best.
+        promising: Drafts that won where the present best, made beside them, did not.
         draft: The draft under check, or None.
         problems: What keeps the draft from being tried, while it may still be repaired.
         repairs: Times the model was shown them.
-        refused: Drafts given up in this iteration.
+        waiting: Sound drafts of this iteration; they go on trial together.
+        given_up: Times in this iteration that a model was asked for a draft in vain.
+        refused: The drafts among them, and why.
         rejections: Drafts and candidates not kept, oldest first.
         history: One row per iteration tested.
+        confirmed: What further draws said of the best at the end, one sentence, or empty.
         usage: LLM calls so far.
         ending: Why it is over, or None.
         output: Where the best was written, or None.
@@ -157,52 +225,94 @@ class Run:
     iteration: int = 1
     suite: Suite | None = None
     tests: Path | None = None
+    generated: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
-    candidate: Candidate | None = None
-    snapshot: Path | None = None
-    rollouts: tuple[Rollout, ...] = ()
+    holdout: tuple[int, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    snapshots: tuple[Path, ...] = ()
+    laps: tuple[Lap, ...] = ()
+    again: tuple[Sample, ...] = ()
+    flips: Flips = field(default_factory=Flips)
+    first: Trial | None = None
     best: Trial | None = None
     analysis: Analysis | None = None
     attempt: Attempt | None = None
     tried: tuple[Attempt, ...] = ()
+    promising: tuple[Draft, ...] = ()
     draft: Draft | None = None
     problems: tuple[Problem, ...] = ()
     repairs: int = 0
-    refused: int = 0
+    waiting: tuple[Candidate, ...] = ()
+    given_up: int = 0
+    refused: tuple[Rejection, ...] = ()
     rejections: tuple[Rejection, ...] = ()
     history: tuple[IterationRecord, ...] = ()
+    confirmed: str = ""
     usage: Usage = field(default_factory=Usage)
     ending: Ending | None = None
     output: Path | None = None
     message: str = ""
 
     @property
+    def shown(self) -> SuiteReport:
+        """How the best does on the scenarios that models may be shown; ValueError without one."""
+        if self.best is None:
+            raise ValueError("no workflow has been judged yet")
+        return without(self.best.report, self.holdout)
+
+    @property
     def solved(self) -> bool:
-        """Whether the best passes every scenario."""
-        return self.best is not None and self.best.report.solved
+        """Whether the best passes every scenario that models may be shown."""
+        return self.best is not None and self.shown.solved
+
+    @property
+    def on_tie(self) -> OnTie:
+        """Who decides between equals: what was asked for, or what fits the tests.
+
+        A person's tests that look at texts say what is wanted. Tests that a model wrote, or that
+        only look at the way, leave room for a judge.
+        """
+        if self.settings.on_tie is not None:
+            return self.settings.on_tie
+        scenarios = self.suite.scenarios if self.suite else ()
+        looks = any(a.target for scenario in scenarios for a in scenario.assertions)
+        return OnTie.KEEP if looks and not self.generated else OnTie.JUDGE
+
+    @property
+    def content(self) -> bool:
+        """Whether no candidate could be better: all passes, and ties keep what there is."""
+        return self.best is not None and self.best.report.solved and self.on_tie is OnTie.KEEP
 
     @property
     def mark(self) -> str:
         """A digest of what decides how the run goes on; equal after a replay, or rules changed."""
         best = (self.best.iteration, self.best.candidate.text) if self.best else None
-        candidate = self.candidate.text if self.candidate else None
-        where = (self.iteration, best, candidate, self.ending, self.attempt, self.tried)
-        counts = (self.repairs, self.refused, len(self.rejections), len(self.history))
+        texts = tuple(c.text for c in (*self.candidates, *self.waiting))
+        where = (self.iteration, best, texts, self.ending, self.attempt, self.tried, self.holdout)
+        counts = (self.repairs, len(self.refused), len(self.rejections), len(self.history))
         return digest((where, counts, self.problems))
 
     @property
     def digests(self) -> frozenset[str]:
         """Of all documents that need not be tried again."""
-        return frozenset(r.digest for r in self.rejections if r.digest)
+        tried = {r.digest for r in self.rejections if r.digest}
+        return frozenset(tried | {candidate.digest for candidate in self.waiting})
+
+
+def without(report: SuiteReport, holdout: tuple[int, ...]) -> SuiteReport:
+    """Return *report* without the scenarios of these indexes. Pure."""
+    kept = (result for index, result in enumerate(report.results) if index not in holdout)
+    return replace(report, results=tuple(kept)) if holdout else report
 
 
 def step_bound(run: Run) -> int:
     """Return how many steps *run* can take at most, from its start to the end. Pure."""
     per_draft = 3 + 2 * REPAIRS
-    return 3 + run.settings.max_iterations * (3 + (DRAFTS + VARIANTS) * per_draft)
+    drafts = DRAFTS + REPAIRS_TRIED + run.settings.candidates + 2
+    return 4 + run.settings.max_iterations * (4 + drafts * per_draft)
 
 
-def advance(run: Run, outcome: Outcome) -> Run:
+def advance(run: Run, outcome: Outcome) -> Run:  # noqa: C901  # one case per outcome
     """Return what is known after *outcome*. Pure; this is all the memory the loop has."""
     run = replace(run, usage=run.usage + outcome.usage)
     match outcome:
@@ -211,24 +321,25 @@ def advance(run: Run, outcome: Outcome) -> Run:
                 run,
                 suite=outcome.suite,
                 tests=outcome.tests,
+                generated=outcome.generated,
                 weights=outcome.weights,
-                rollouts=outcome.rollouts,
-                candidate=Candidate(run.original),
+                laps=(Lap(outcome.samples),) if outcome.samples else (),
+                candidates=(Candidate(run.original),),
             )
         case Saved():
-            return replace(run, snapshot=outcome.path)
+            return replace(run, snapshots=outcome.paths)
         case Ran():
-            return replace(run, rollouts=outcome.rollouts)
+            return replace(run, laps=outcome.laps, again=outcome.again)
         case Tested():
             return _tested(run, outcome)
         case Analyzed():
-            content = run.solved and not (outcome.analysis.suggestions or outcome.analysis.repairs)
-            ending = Ending.SOLVED if content else None
-            return replace(run, analysis=outcome.analysis, ending=ending)
+            return _analyzed(run, outcome)
         case Modified():
             return _modified(run, outcome)
         case Checked():
             return _checked(run, outcome)
+        case Confirmed():
+            return _confirmed(run, outcome)
         case Finished():
             return replace(run, output=outcome.output)
         case Interrupted():
@@ -238,81 +349,178 @@ def advance(run: Run, outcome: Outcome) -> Run:
 
 
 def _tested(run: Run, outcome: Tested) -> Run:
-    """Take the candidate as the new best, or go back to the one there is."""
-    assert run.candidate is not None  # noqa: S101  # the table comes here only with a candidate
-    draft = run.candidate.draft
-    record = IterationRecord(
-        iteration=run.iteration,
-        passed=outcome.report.passed,
-        total=outcome.report.total,
-        accepted=outcome.accepted,
-        reason=outcome.reason,
-        strategy=draft.attempt.strategy.value if draft else "",
-        edits=draft.edits if draft else (),
-        snapshot=run.snapshot,
-        usage=run.usage - sum((r.usage for r in run.history), Usage()),
-        comparison=outcome.comparison,
-    )
+    """Take one of the candidates as the new best, or go back to the one there is."""
     spent = run.iteration >= run.settings.max_iterations
     known = replace(
         run,
-        candidate=None,
-        rollouts=(),
-        refused=0,
-        history=(*run.history, record),
+        candidates=(),
+        snapshots=(),
+        laps=(),
+        again=(),
+        refused=(),
+        holdout=outcome.holdout if run.best is None else run.holdout,
+        flips=run.flips + outcome.flips,
         ending=Ending.ITERATIONS if spent else None,
     )
-    if outcome.accepted:
-        trial = Trial(run.candidate, outcome.report, run.iteration)
-        return replace(known, best=trial, analysis=None, tried=())
-    rejected = _rejection(draft, run.candidate.digest, outcome.reason) if draft else ()
-    return replace(known, rejections=(*run.rejections, *rejected))
+    rejected: list[Rejection] = []
+    for candidate, tried in zip(run.candidates, outcome.trials, strict=True):
+        if tried.accepted:
+            best = Trial(candidate, tried.report, run.iteration)
+            known = replace(
+                known,
+                best=best,
+                first=run.first or best,
+                analysis=None,
+                tried=(),
+                promising=_promising(run, outcome, tried),
+            )
+        elif candidate.draft:
+            rejected.append(_rejection(candidate.draft, tried.reason, candidate.digest))
+    known = replace(known, rejections=(*run.rejections, *rejected))
+    return replace(known, history=(*run.history, _record(run, known, outcome)))
+
+
+def _promising(run: Run, outcome: Tested, chosen: Tried) -> tuple[Draft, ...]:
+    """The drafts that fixed what *chosen* did not; they may be made in it, too."""
+    if chosen.comparison is None:
+        return ()
+    won = set(chosen.comparison.wins)
+    return tuple(
+        candidate.draft
+        for candidate, tried in zip(run.candidates, outcome.trials, strict=True)
+        if candidate.draft and tried.comparison and set(tried.comparison.wins) - won
+    )
+
+
+def _record(before: Run, after: Run, outcome: Tested) -> IterationRecord:
+    rows = zip(before.candidates, before.snapshots, outcome.trials, strict=True)
+    return IterationRecord(
+        iteration=before.iteration,
+        trials=tuple(
+            TrialRecord(
+                strategy=candidate.draft.attempt.strategy.value if candidate.draft else "",
+                edits=candidate.draft.edits if candidate.draft else (),
+                snapshot=path,
+                accepted=tried.accepted,
+                reason=tried.reason,
+                train=_score(after, tried, held=False),
+                holdout=_score(after, tried, held=True),
+                comparison=tried.comparison,
+            )
+            for candidate, path, tried in rows
+        ),
+        passed=after.best.report.passed if after.best else 0,
+        total=len(after.suite.scenarios) if after.suite else 0,
+        refused=before.refused,
+        usage=before.usage - sum((r.usage for r in before.history), Usage()),
+    )
+
+
+def _score(run: Run, tried: Tried, *, held: bool) -> Score:
+    assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
+    names = [scenario.name for scenario in run.suite.scenarios]
+    wanted = {name for index, name in enumerate(names) if (index in run.holdout) is held}
+    ran = [result for result in tried.report.results if result.scenario.name in wanted]
+    return Score(sum(result.passed for result in ran), len(ran), len(wanted))
+
+
+def _analyzed(run: Run, outcome: Analyzed) -> Run:
+    analysis = outcome.analysis
+    ending = None
+    if run.solved and analysis.asked and not (analysis.suggestions or analysis.repairs):
+        ending = Ending.SOLVED
+    elif run.content:
+        ending = Ending.PASSED
+    return replace(run, analysis=analysis, ending=ending)
 
 
 def _modified(run: Run, outcome: Modified) -> Run:
     again = bool(run.problems)
     tried = run.tried if again or outcome.attempt is None else (*run.tried, outcome.attempt)
-    exhausted = Ending.SOLVED if run.solved else Ending.NOTHING_LEFT
-    return replace(
+    run = replace(
         run,
         attempt=outcome.attempt,
         tried=tried,
         draft=outcome.draft,
         problems=outcome.problems,
         repairs=run.repairs + 1 if again else 0,
-        ending=exhausted if outcome.attempt is None else None,
     )
+    return _on_trial(run) if outcome.attempt is None else run
 
 
 def _checked(run: Run, outcome: Checked) -> Run:
     if run.attempt is None:
         return run
-    if not outcome.problems:
-        assert run.draft is not None  # noqa: S101  # no draft is a problem
-        return replace(
-            run,
-            candidate=Candidate(run.draft.text, run.draft),
-            iteration=run.iteration + 1,
-            draft=None,
-            problems=(),
-        )
-    if run.attempt.strategy is not Strategy.REPAIR and run.repairs < REPAIRS:
+    if _repairable(run, run.attempt, outcome):
         return replace(run, problems=outcome.problems)
-    rejected = _rejection(run.draft, "", outcome.problems[0].message, outcome.problems[0].code)
-    weary = run.refused + 1 >= DRAFTS
-    return replace(
-        run,
-        draft=None,
-        problems=(),
-        refused=run.refused + 1,
-        rejections=(*run.rejections, *rejected),
-        ending=Ending.NOTHING_LEFT if weary else None,
+    if outcome.problems:
+        first = outcome.problems[0]
+        rejected = _rejection(run.draft, first.message, code=first.code) if run.draft else None
+        kept = (rejected,) if rejected else ()
+        run = replace(
+            run,
+            refused=(*run.refused, *kept),
+            rejections=(*run.rejections, *kept),
+            given_up=run.given_up + (not run.attempt.free),
+        )
+    else:
+        assert run.draft is not None  # noqa: S101  # no draft is a problem
+        run = replace(run, waiting=(*run.waiting, Candidate(run.draft.text, run.draft)))
+    run = replace(run, draft=None, problems=())
+    return _on_trial(run) if _complete(run) else run
+
+
+def _repairable(run: Run, attempt: Attempt, outcome: Checked) -> bool:
+    """Whether the model is shown what is wrong: not what it repeats, that it would once more."""
+    if not outcome.problems or attempt.free or run.repairs >= REPAIRS:
+        return False
+    return outcome.problems[0].code not in REPEATED
+
+
+def _complete(run: Run) -> bool:
+    """Whether this iteration's field is as large as it gets.
+
+    A model is asked for as many drafts as may go on trial; what comes to nothing counts, once
+    there is one that does not.
+    """
+    assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
+    waiting, asked = len(run.waiting), len(run.waiting) + run.given_up
+    if waiting >= run.settings.candidates or run.given_up >= DRAFTS:
+        return True
+    if waiting and asked >= run.settings.candidates:
+        return True
+    following = next_attempt(run.analysis, run.tried, len(run.promising))
+    # What costs no call is tried before a model is asked for more.
+    return (
+        bool(run.waiting)
+        and (following is None or not following.free)
+        and all(
+            candidate.draft is not None and candidate.draft.attempt.free
+            for candidate in run.waiting
+        )
     )
 
 
-def _rejection(
-    draft: Draft | None, tried: str, reason: str, code: str = ""
-) -> tuple[Rejection, ...]:
-    if draft is None:
-        return ()
-    return (Rejection(draft.attempt, tried, in_words(draft.edits), reason, code),)
+def _on_trial(run: Run) -> Run:
+    """Send the field on its way, or end if there is none and nothing is left to try."""
+    assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
+    if run.waiting:
+        return replace(
+            run,
+            candidates=run.waiting,
+            waiting=(),
+            given_up=0,
+            iteration=run.iteration + 1,
+        )
+    if run.analysis.asked or run.given_up >= DRAFTS:
+        return replace(run, ending=Ending.SOLVED if run.solved else Ending.NOTHING_LEFT)
+    return run
+
+
+def _confirmed(run: Run, outcome: Confirmed) -> Run:
+    run = replace(run, flips=run.flips + outcome.flips, confirmed=outcome.reason)
+    return run if outcome.held else replace(run, best=run.first)
+
+
+def _rejection(draft: Draft, reason: str, tried: str = "", *, code: str = "") -> Rejection:
+    return Rejection(draft.attempt, tried, in_words(draft.edits), reason, code)

@@ -15,6 +15,7 @@ from enum import StrEnum
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
+    Confirmed,
     Finished,
     Interrupted,
     Modified,
@@ -36,6 +37,7 @@ class LoopState(StrEnum):
     ANALYZING = "ANALYZING"
     MODIFYING = "MODIFYING"
     CHECKING = "CHECKING"
+    CONFIRMING = "CONFIRMING"
     FINISHING = "FINISHING"
     DONE = "DONE"
 
@@ -49,13 +51,13 @@ def over(run: Run) -> bool:
 
 
 def sound(run: Run) -> bool:
-    """The gate passed the draft: it is a candidate now."""
-    return run.candidate is not None
+    """The gate passed the drafts of this iteration: they are candidates now."""
+    return bool(run.candidates)
 
 
-def repairable(run: Run) -> bool:
-    """The draft has problems, and its author may see them once."""
-    return bool(run.problems)
+def unfilled(run: Run) -> bool:
+    """The iteration has room for one more draft, or this one may be repaired."""
+    return run.attempt is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +76,16 @@ RULES: tuple[Rule, ...] = (
     Rule(Prepared.event, _S.PREPARING, _S.SAVING),
     Rule(Saved.event, _S.SAVING, _S.RUNNING),
     Rule(Ran.event, _S.RUNNING, _S.TESTING),
-    Rule(Tested.event, _S.TESTING, _S.FINISHING, over),
+    Rule(Tested.event, _S.TESTING, _S.CONFIRMING, over),
     Rule(Tested.event, _S.TESTING, _S.ANALYZING),
-    Rule(Analyzed.event, _S.ANALYZING, _S.FINISHING, over),
+    Rule(Analyzed.event, _S.ANALYZING, _S.CONFIRMING, over),
     Rule(Analyzed.event, _S.ANALYZING, _S.MODIFYING),
     Rule(Modified.event, _S.MODIFYING, _S.CHECKING),
     Rule(Checked.event, _S.CHECKING, _S.SAVING, sound),
-    Rule(Checked.event, _S.CHECKING, _S.MODIFYING, repairable),
-    Rule(Checked.event, _S.CHECKING, _S.FINISHING, over),
+    Rule(Checked.event, _S.CHECKING, _S.CONFIRMING, over),
+    Rule(Checked.event, _S.CHECKING, _S.MODIFYING, unfilled),
     Rule(Checked.event, _S.CHECKING, _S.ANALYZING),
+    Rule(Confirmed.event, _S.CONFIRMING, _S.FINISHING),
     Rule(Finished.event, _S.FINISHING, _S.DONE),
     *(
         Rule(Interrupted.event, state, _S.FINISHING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -60,15 +60,22 @@ class Toolbox:
     check_sources: Callable[[], None] = trust_sources
 
     def roll_out(
-        self, workflow: Workflow, scenarios: tuple[Scenario, ...], *, jobs: int | None, seed: int
+        self,
+        workflow: Workflow,
+        scenarios: Sequence[Scenario],
+        *,
+        jobs: int | None,
+        seed: int,
+        draw: int = 0,
     ) -> tuple[Rollout, ...]:
-        """Run *workflow* on every scenario; one rollout each, in order."""
+        """Run *workflow* on every scenario, as that *draw*; one rollout each, in order."""
         return roll_out_all(
             workflow,
             scenarios,
             self.llm,
             jobs=jobs,
             seed=seed,
+            draw=draw,
             stop=self.stop,
             on_done=self.progress,
         )

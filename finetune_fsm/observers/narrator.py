@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 from typing import assert_never
 
 from finetune_fsm.errors import InvalidDocument, Problem
@@ -23,6 +24,7 @@ from finetune_fsm.loop.machine import Entered, Leaving, Moment, Observer
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
+    Confirmed,
     Ending,
     Finished,
     Interrupted,
@@ -31,6 +33,7 @@ from finetune_fsm.loop.outcomes import (
     Ran,
     Saved,
     Tested,
+    Tried,
 )
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
@@ -91,12 +94,14 @@ def _entered(state: LoopState, run: Run) -> Iterator[Line]:
             yield Line("Running workflow...")
         case LoopState.TESTING:
             yield Line("Running tests...")
+        case LoopState.CONFIRMING if run.best and run.first and run.best != run.first:
+            yield Line("Confirming what was gained...")
         case LoopState.ANALYZING if run.analysis is None:
             yield Line("Analyzing workflow and test results...")
             yield _BLANK
         case LoopState.MODIFYING if run.problems:
             yield Line("  Asking again, with what is wrong with the draft")
-        case LoopState.MODIFYING:
+        case LoopState.MODIFYING if not run.waiting and not run.given_up:
             yield Line("Applying improvements to workflow...")
         case _:
             return
@@ -130,13 +135,15 @@ def _iteration(run: Run) -> Iterator[Line]:
     yield _BLANK
 
 
-def _leaving(moment: Leaving, seconds: float) -> Iterator[Line]:  # one case per outcome
+def _leaving(  # noqa: C901  # one case per outcome
+    moment: Leaving, seconds: float
+) -> Iterator[Line]:
     run = moment.run
     match moment.outcome:
         case Prepared() as outcome:
             yield from _prepared(outcome, run)
         case Saved() as outcome:
-            yield Line(f"Iteration workflow saved: {_full(outcome.path)}")
+            yield from (Line(f"Iteration workflow saved: {_full(p)}") for p in outcome.paths)
             yield _BLANK
         case Ran() as outcome:
             yield from _ran(outcome, run)
@@ -148,6 +155,10 @@ def _leaving(moment: Leaving, seconds: float) -> Iterator[Line]:  # one case per
             yield from _modified(outcome)
         case Checked() as outcome:
             yield from _checked(outcome, moment)
+        case Confirmed() as outcome:
+            if outcome.reason:
+                tone = Tone.PLAIN if outcome.held else Tone.WARNING
+                yield Line(f"  {_sentence(outcome.reason)}", tone)
         case Interrupted() as outcome:
             yield from (_BLANK, Line(f"⚠ {_stopped(outcome)}", Tone.WARNING))
         case Finished():
@@ -174,20 +185,32 @@ def _prepared(outcome: Prepared, run: Run) -> Iterator[Line]:
 
 def _ran(outcome: Ran, run: Run) -> Iterator[Line]:
     names = [s.name for s in run.suite.scenarios] if run.suite else []
-    broken = [
-        (name, rollout)
-        for name, rollout in zip(names, outcome.rollouts, strict=False)
-        if rollout.status is not RunStatus.COMPLETED
-    ]
-    if broken:
-        total = _count(len(outcome.rollouts), "scenario")
-        yield Line(f"  Workflow failed in {len(broken)} of {total}:", Tone.BAD)
-        yield from (Line(f"    - {one_line(name)}: {_why(r)}", Tone.BAD) for name, r in broken)
-    else:
-        yield Line("  Workflow executed successfully", Tone.GOOD)
-    for warning in dict.fromkeys(w for r in outcome.rollouts for w in r.warnings):
+    for lap, label in zip(outcome.laps, labels(len(outcome.laps)), strict=True):
+        broken = {
+            names[sample.scenario]: sample.rollout
+            for sample in lap.samples
+            if sample.rollout.status is not RunStatus.COMPLETED
+        }
+        ran = len({sample.scenario for sample in lap.samples})
+        if broken:
+            total = _count(ran, "scenario")
+            yield Line(f"  {label}Workflow failed in {len(broken)} of {total}:", Tone.BAD)
+            yield from (
+                Line(f"    - {one_line(name)}: {_why(rollout)}", Tone.BAD)
+                for name, rollout in broken.items()
+            )
+        else:
+            partly = f" ({ran} of {_count(len(names), 'scenario')})" if ran < len(names) else ""
+            yield Line(f"  {label}Workflow executed successfully{partly}", Tone.GOOD)
+    warnings = (w for lap in outcome.laps for s in lap.samples for w in s.rollout.warnings)
+    for warning in dict.fromkeys(warnings):
         yield Line(f"  Warning: {one_line(warning, limit=REASON_LIMIT)}", Tone.WARNING)
     yield _BLANK
+
+
+def labels(count: int) -> tuple[str, ...]:
+    """Return what the candidates of one field are called: nothing for one alone. Pure."""
+    return tuple(f"{letter}: " for letter in ascii_lowercase[:count]) if count > 1 else ("",)
 
 
 def _why(rollout: Rollout) -> str:
@@ -198,25 +221,38 @@ def _why(rollout: Rollout) -> str:
 
 
 def _tested(outcome: Tested, run: Run) -> Iterator[Line]:
-    report = outcome.report
-    if report.solved:
-        yield Line(f"  All tests passed ({report.passed}/{report.total})", Tone.GOOD)
+    for tried, label in zip(outcome.trials, labels(len(outcome.trials)), strict=True):
+        yield from _verdict(tried, label, run)
+    if not outcome.headline.accepted:
+        yield Line(f"  Rolled back to iteration {run.best.iteration if run.best else 1}")
+    if outcome.holdout:
+        held = _count(len(outcome.holdout), "scenario")
+        yield Line(f"  {held} held out: no model is shown them, they only count", Tone.FAINT)
+    yield _BLANK
+
+
+def _verdict(tried: Tried, label: str, run: Run) -> Iterator[Line]:
+    report = tried.report
+    everything = run.suite is not None and report.total == len(run.suite.scenarios)
+    if report.solved and everything:
+        yield Line(f"  {label}All tests passed ({report.passed}/{report.total})", Tone.GOOD)
+    elif report.solved:
+        yield Line(f"  {label}{report.passed} passed of the {report.total} that were run")
     else:
         failed = _count(report.total - report.passed, "test")
-        yield Line(f"  {failed} failed ({report.passed}/{report.total} passed):", Tone.BAD)
+        counted = f"{report.passed}/{report.total} passed"
+        yield Line(f"  {label}{failed} failed ({counted}):", Tone.BAD)
         yield from (
             Line(f"    - {one_line(r.scenario.name)}: {reason_of(r)}", Tone.BAD)
             for r in report.results
             if not r.passed
         )
-    if outcome.comparison is not None:
-        reason = one_line(outcome.reason, limit=REASON_LIMIT)
-        if outcome.accepted:
-            yield Line(f"  Kept: {reason}", Tone.GOOD)
+    if tried.comparison is not None:
+        reason = one_line(tried.reason, limit=REASON_LIMIT)
+        if tried.accepted:
+            yield Line(f"  {label}Kept: {reason}", Tone.GOOD)
         else:
-            best = run.best.iteration if run.best else 1
-            yield Line(f"  Rolled back to iteration {best}: {reason}", Tone.WARNING)
-    yield _BLANK
+            yield Line(f"  {label}Not kept: {reason}", Tone.WARNING)
 
 
 def reason_of(result: ScenarioResult) -> str:
@@ -277,11 +313,11 @@ def _modified(outcome: Modified) -> Iterator[Line]:
 def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
     if moment.run.attempt is None:
         return
-    if moment.target is LoopState.SAVING:
+    if not outcome.problems:
         yield Line("✅ Modifications applied", Tone.GOOD)
         return
     yield from (_refusal(problem) for problem in outcome.problems)
-    if moment.target is not LoopState.MODIFYING:
+    if not moment.run.problems:
         yield Line("❌ Modifications refused: the workflow stays as it was", Tone.WARNING)
         yield _BLANK
 
@@ -290,6 +326,10 @@ def _refusal(problem: Problem) -> Line:
     hint = f" — {problem.hint}" if problem.hint else ""
     text = one_line(f"{problem.message}{hint}", limit=REASON_LIMIT)
     return Line(f"  Not usable: {text}", Tone.WARNING)
+
+
+def _sentence(text: str) -> str:
+    return one_line(text[:1].upper() + text[1:], limit=REASON_LIMIT)
 
 
 def _stopped(outcome: Interrupted) -> str:
@@ -312,6 +352,8 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
         total = run.best.report.total
         before, after = run.history[0].passed, run.best.report.passed
         yield Line(f"  Scenarios passed: {before}/{total} → {after}/{total}")
+    if run.confirmed:
+        yield Line(f"  Confirmed: {one_line(run.confirmed, limit=REASON_LIMIT)}")
     refused = Counter(rejection.code for rejection in run.rejections if rejection.code)
     if refused:
         codes = ", ".join(f"{one_line(code)} {count}" for code, count in sorted(refused.items()))

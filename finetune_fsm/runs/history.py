@@ -12,7 +12,7 @@ from finetune_fsm.llm.base import Usage
 from finetune_fsm.llm.memo import Call
 from finetune_fsm.loop.entries import entry_of
 from finetune_fsm.loop.machine import Entered, Entry, Leaving, Moment
-from finetune_fsm.loop.outcomes import UNFINISHED, Finished, Interrupted
+from finetune_fsm.loop.outcomes import UNFINISHED, Confirmed, Finished, Interrupted
 from finetune_fsm.loop.run import Run, Settings, advance
 from finetune_fsm.loop.table import LoopState, target_of
 from finetune_fsm.runs import records
@@ -246,6 +246,9 @@ def reopened(history: History, settings: Settings) -> History:
     keep = len(history.steps)
     if keep and isinstance(history.entries[keep - 1].outcome, Finished):
         keep -= 1
+    confirmed = keep and isinstance(history.entries[keep - 1].outcome, Confirmed)
+    if confirmed:
+        keep -= 1
     if keep and isinstance(history.entries[keep - 1].outcome, Interrupted):
         keep -= 1
     retaken = history.retaken | {keep}
@@ -255,7 +258,8 @@ def reopened(history: History, settings: Settings) -> History:
         run, state, entries = fold(
             settings, history.beginning.original, steps, retaken=retaken, lost=history.lost
         )
-    if history.done and state is LoopState.FINISHING:
+    over = state is LoopState.FINISHING or (state is LoopState.CONFIRMING and confirmed)
+    if history.done and over:
         raise UsageError(
             f"the run {history.folder} is finished ({history.run.ending}) — to go on all the "
             "same, allow more iterations: -i NUMBER"

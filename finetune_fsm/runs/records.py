@@ -21,7 +21,7 @@ from finetune_fsm.errors import SourceChanged
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.run import Settings
 
-FORMAT = 1  # 1: begin, call, step, resume, note
+FORMAT = 2  # 1: begin, call, step, resume, note; 2: several candidates an iteration
 
 BEGIN, CALL, STEP, RESUME, NOTE = "begin", "call", "step", "resume", "note"
 

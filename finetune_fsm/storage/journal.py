@@ -124,7 +124,7 @@ class Journal:
         self._handle = handle
         self._count = len(reading.records)
         self._size = reading.size
-        self._broken = False
+        self._broken = ""
 
     @classmethod
     def create(cls, path: Path) -> Journal:
@@ -166,7 +166,7 @@ class Journal:
                 system may have forgotten what it was to write, so nothing is taken any more.
         """
         if self._broken:
-            raise StorageError(f"cannot write {self._path}: an earlier write failed")
+            raise StorageError(f"cannot write {self._path}: {self._broken}")
         record = Record(self._count + 1, kind, data, at)
         line = line_of(record)
         try:
@@ -180,8 +180,9 @@ class Journal:
             sync(self._handle)
         except OSError as error:
             self._take_back()
-            self._broken = True
-            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+            why = error.strerror or str(error)
+            self._broken = f"an earlier write failed: {why}"  # the first error is the one to tell
+            raise StorageError(f"cannot write {self._path}: {why}") from error
         self._count, self._size = record.seq, self._size + len(line)
         return record
 
@@ -190,14 +191,14 @@ class Journal:
         handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
-        self._broken = True
+        self._broken = self._broken or "it is closed"
 
     def _take_back(self) -> None:
         # What cannot be cut off now is a torn last line, which the next session cuts off.
         try:
             os.ftruncate(self._handle, self._size)
-        except OSError:
-            self._broken = True
+        except OSError as error:
+            self._broken = f"an earlier write failed: {error.strerror or error}"
 
 
 def _lines(data: bytes) -> Iterator[bytes]:

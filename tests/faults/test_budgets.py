@@ -46,8 +46,13 @@ from finetune_fsm.llm.scripted import ScriptedLLM
 from finetune_fsm.loop.outcomes import Ending
 from finetune_fsm.loop.run import Run
 
-MIDDLE = WORKFLOW.replace("Shout:", "Shout in capitals:")
-STAGES = [WORKFLOW, MIDDLE, BEST]
+STAGES = {
+    WORKFLOW: 0,
+    WORKFLOW.replace("Shout:", "Shout in capitals:"): 1,
+    WORKFLOW.replace("Whisper:", "Whisper in smalls:"): 1,
+    BEST: 2,
+}
+"""How good a workflow is."""
 
 MORE_TESTS = TESTS + "".join(
     f"""\
@@ -120,36 +125,32 @@ def unlimited(in_memory: Path) -> Whole:
     return found
 
 
-TOTAL = 25
-"""Calls of the run without limits."""
-
-
 def stage_of(folder: Path) -> int:
     """How good the result in *folder* is; -1 without one."""
     output = folder / "pair.finetuned.yaml"
-    return STAGES.index(output.read_text()) if output.exists() else -1
+    return STAGES[output.read_text()] if output.exists() else -1
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_with_any_number_of_calls_the_best_so_far_is_kept_and_the_rest_comes_later(
     jobs: int, unlimited: Whole, in_memory: Path
 ) -> None:
-    assert unlimited.questions.total() == TOTAL
+    total = unlimited.questions.total()
     stages = []
-    for allowed in range(1, TOTAL + 1):
+    for allowed in range(1, total + 1):
         folder = new(in_memory)
         source, model = put(folder), Model(0.0 if jobs == 1 else 0.003)
         run = improve(source, model, Budget(calls=allowed), jobs)
-        assert len(model.requests) == min(allowed, TOTAL)  # not one too many, not one too few
+        assert len(model.requests) == min(allowed, total)  # not one too many, not one too few
         assert run.usage.calls == len(model.requests)
-        assert run.ending is (Ending.CALLS if allowed < TOTAL else Ending.SOLVED)
+        assert run.ending is (Ending.CALLS if allowed < total else Ending.SOLVED)
         stages.append(stage_of(folder))
-        assert stages[-1] == (-1 if run.best is None else STAGES.index(run.best.candidate.text))
-        if allowed < TOTAL and jobs > 1:  # for one, the next test does it
+        assert stages[-1] == (-1 if run.best is None else STAGES[run.best.candidate.text])
+        if allowed < total and jobs > 1:  # for one, the next test does it
             later = Model()
-            with reopen_run(source, llm=later, budget=Budget(calls=TOTAL)) as session:
+            with reopen_run(source, llm=later, budget=Budget(calls=total)) as session:
                 run = finish(session.loop)
-            assert run.usage.calls == TOTAL
+            assert run.usage.calls == total
             assert model.questions + later.questions == unlimited.questions
             assert files(folder) == unlimited.files
         shutil.rmtree(folder)
@@ -177,7 +178,7 @@ def test_a_run_paid_for_in_pieces_is_the_run_paid_for_at_once(
             with reopen_run(source, llm=model, budget=budget) as session:
                 run = finish(session.loop)
         asked += model.questions
-        assert asked.total() == min(allowed, TOTAL)
+        assert asked.total() == min(allowed, unlimited.questions.total())
     if run.ending is not Ending.SOLVED:
         model = Model()
         with reopen_run(source, llm=model, budget=Budget(calls=1000)) as session:
@@ -188,7 +189,7 @@ def test_a_run_paid_for_in_pieces_is_the_run_paid_for_at_once(
 
 
 @settings(max_examples=5)
-@given(allowed=st.integers(1, 10 * TOTAL + 10), jobs=st.sampled_from([1, 4]))
+@given(allowed=st.integers(1, 250), jobs=st.sampled_from([1, 4]))
 @example(allowed=10, jobs=1)
 @example(allowed=11, jobs=1)
 def test_no_call_begins_once_the_tokens_are_spent(
@@ -198,7 +199,7 @@ def test_no_call_begins_once_the_tokens_are_spent(
     model = Model(0.0 if jobs == 1 else 0.002)
     run = improve(source, model, Budget(tokens=allowed), jobs)
     needed = -(-allowed // 10)  # calls of 10 tokens each
-    assert min(needed, TOTAL) <= len(model.requests) <= needed + jobs - 1
+    assert min(needed, unlimited.questions.total()) <= len(model.requests) <= needed + jobs - 1
     assert run.usage.tokens == 10 * len(model.requests)
     if run.ending is Ending.TOKENS:
         later = Model()
@@ -214,8 +215,9 @@ def test_no_call_begins_once_the_tokens_are_spent(
 @pytest.mark.parametrize("jobs", ["1", "4"])
 @pytest.mark.parametrize("allowed", [1, 6, 14, 22])
 def test_the_server_is_never_asked_once_too_often(
-    allowed: int, jobs: str, agentmech: Agentmech, tmp_path: Path
+    allowed: int, jobs: str, agentmech: Agentmech, tmp_path: Path, unlimited: Whole
 ) -> None:
+    total = unlimited.questions.total()
     put(tmp_path)
     with world() as story:
         story.delay = 0.02
@@ -232,7 +234,7 @@ def test_the_server_is_never_asked_once_too_often(
         assert stage_of(tmp_path) == stage
         story.delay = 0.0
         done = agentmech("resume", "--max-calls", "100", "--json")
-    assert (done.code, done.document["llm_calls"], story.asked) == (0, TOTAL, TOTAL)
+    assert (done.code, done.document["llm_calls"], story.asked) == (0, total, total)
     assert set(story.questions.values()) == {1}
     assert (tmp_path / "pair.finetuned.yaml").read_text() == BEST
 
@@ -263,9 +265,9 @@ def test_what_broke_off_stays_paid_for_in_all_sessions(agentmech: Agentmech, pai
         assert done.document["llm_calls"] == 6
         assert "LLM calls: 6 (" in agentmech("show").out
         done = agentmech("resume", "--max-calls", "100", "--json")
-        assert (done.code, done.document["llm_calls"]) == (0, 18)
-        assert "LLM calls: 18 (" in agentmech("show").out
-    assert story.asked == 18
+        assert (done.code, done.document["llm_calls"]) == (0, story.asked)
+        assert f"LLM calls: {story.asked} (" in agentmech("show").out
+    assert story.asked == story.questions.total() + 3
     assert set(story.questions.values()) == {1}
 
 
@@ -321,25 +323,27 @@ def test_a_second_run_asks_nothing_and_comes_to_the_same(
 ) -> None:
     digests = dict(DIGESTS)
     with world(models=MODELS, digests=digests) as story:
-        assert asked_in(agentmech, story) == 15
+        whole = asked_in(agentmech, story)
+        assert whole > 10
         first = files(pair)
         assert first == calm.files
         (pair / "pair.finetuned.yaml").unlink()
         done = agentmech(*FINETUNE, *story.at, "--json", "--max-calls", "1")
-        assert (done.code, story.asked) == (0, 15)  # what is kept costs nothing
+        assert (done.code, story.asked) == (0, whole)  # what is kept costs nothing
         assert files(pair) == first
         document = done.document
-        assert (document["llm_calls"], document["tokens"], document["cached"]) == (0, 0, 15)
-        assert asked_in(agentmech, story, "--no-cache") == 15
+        assert (document["llm_calls"], document["tokens"], document["cached"]) == (0, 0, whole)
+        assert asked_in(agentmech, story, "--no-cache") == whole
         digests["tiny:latest"] = "sha256:two"
-        assert asked_in(agentmech, story) == 15
+        assert asked_in(agentmech, story) == whole
 
 
 def test_a_server_that_does_not_tell_its_weights_apart_is_asked_every_time(
     agentmech: Agentmech, pair: Path
 ) -> None:
     with world() as story:
-        assert [asked_in(agentmech, story) for _ in range(2)] == [15, 15]
+        first, second = (asked_in(agentmech, story) for _ in range(2))
+        assert first == second > 10
 
 
 def kept(agentmech: Agentmech) -> int:
@@ -416,11 +420,11 @@ def test_the_cache_is_shown_and_cleared(agentmech: Agentmech, pair: Path) -> Non
     assert kept(agentmech) == 0
     assert agentmech("cache", "ls").out.startswith("0 replies, 0.0 MB, in ")
     with world(models=MODELS, digests=DIGESTS) as story:
-        assert asked_in(agentmech, story) == 15
-        assert kept(agentmech) == 15
+        whole = asked_in(agentmech, story)
+        assert kept(agentmech) == whole > 10
         root = Path(agentmech("cache", "ls", "--json").document["folder"])
         assert root.stat().st_mode & 0o777 == 0o700
-        assert agentmech("cache", "clear").out.startswith("15 replies removed, 0.0 MB")
+        assert agentmech("cache", "clear").out.startswith(f"{whole} replies removed, 0.0 MB")
         assert kept(agentmech) == 0
-        assert asked_in(agentmech, story) == 15
-        assert json.loads(agentmech("cache", "clear", "--json").out)["removed"] == 15
+        assert asked_in(agentmech, story) == whole
+        assert json.loads(agentmech("cache", "clear", "--json").out)["removed"] == whole

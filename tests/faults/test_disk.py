@@ -73,7 +73,9 @@ def under(agentmech: Agentmech, folder: Path, plan: Plan, *arguments: object) ->
 
 def spoken(done: Done) -> dict[str, Any]:
     """The document of a run without what holds a time."""
-    return {k: v for k, v in done.document.items() if k not in ("seconds", "run")}
+    found = {k: v for k, v in done.document.items() if k not in ("seconds", "run")}
+    rows = [{k: v for k, v in row.items() if k != "seconds"} for row in found["iterations"]]
+    return found | {"iterations": rows}
 
 
 def check_the_stop(done: Done, folder: Path, hit: Operation) -> None:

@@ -80,10 +80,10 @@ class Scene:
             if record.kind == "step" and isinstance(outcome, dict):
                 event = record.data["event"]
                 generated = event == Prepared.event and outcome["generated"]
-                key = {Saved.event: "path", Finished.event: "output"}.get(str(event))
+                key = {Saved.event: "paths", Finished.event: "output"}.get(str(event))
                 told = outcome["tests"] if generated else outcome[key] if key else None
-                if told:
-                    assert str(Path(told).relative_to(self.folder)) in image, event
+                for path in [told] if isinstance(told, str) else told or ():
+                    assert str(Path(path).relative_to(self.folder)) in image, event
 
     def go_on(self, image: Image) -> None:
         """Rebuild the folder, resume, and compare with the run that had no trouble."""

@@ -191,7 +191,7 @@ def test_row_19_a_reply_without_an_end_is_a_failed_scenario_and_the_loop_goes_on
 
     with world(fault) as story:
         done = agentmech(*FINETUNE, *story.at)
-        (asked,) = [c for c in story.server.asked(CHAT) if prompt_of(c.json) == "Shout: Lisbon"]
+        asked = next(c for c in story.server.asked(CHAT) if prompt_of(c.json) == "Shout: Lisbon")
         assert endless is not flood or asked.gone.wait(5)  # we hung up
     assert f"    - Loud: in state 'loud': {said}" in done.out
     assert (done.code, files(pair)["pair.finetuned.yaml"]) == (0, BEST)
@@ -273,7 +273,7 @@ def test_row_21_the_analysis_goes_without_the_oldest_drafts_until_it_fits(
     longest = next(lines for lines in histories if len(lines) > 1)
     shorter = histories[histories.index(longest) :][: len(longest)]
     assert shorter == [longest[n:] for n in range(len(longest))]  # down to the newest one
-    assert "nicely" in longest[-1]
+    assert any("nicely" in line for lines in histories for line in lines)
     assert "The analysis' prompt does not fit: the oldest draft tried is left out, 1 " in done.err
     assert "analysis is missing" not in done.out
     assert done.code == 0
@@ -522,7 +522,7 @@ def test_row_30_a_draft_that_never_ends_fails_its_scenarios_and_the_loop_goes_on
         done = agentmech("finetune", "round.yaml", "-m", "tiny", "-i", "4", *story.at)
     assert "the run was ended after 100 visited states, before this one" in done.out
     assert "Workflow failed in 1 of 1 scenario:" in done.out
-    assert "Rolled back to iteration 1" in done.out
+    assert "Not kept: " in done.out
     assert done.code == 0
     assert "Close it." in (tmp_path / "round.finetuned.yaml").read_text()
 
@@ -558,7 +558,9 @@ def test_row_31_a_judge_that_talks_nonsense_keeps_what_the_user_has(
 ) -> None:
     (pair / "pair.yaml").write_text(BEST)
     with world(model=softer(lambda _: '{"verdict": maybe')) as story:
-        done = agentmech("finetune", "pair.yaml", "-m", "tiny", "-i", "2", *story.at)
+        done = agentmech(
+            "finetune", "pair.yaml", "-m", "tiny", "-i", "2", "--on-tie", "judge", *story.at
+        )
         judged = [c.json for c in story.server.asked(CHAT) if purpose_of(c.json) == "judge"]
     assert done.code == 0
     assert len(judged) == 2
@@ -569,7 +571,9 @@ def test_row_31_a_judge_that_talks_nonsense_keeps_what_the_user_has(
 def test_row_22_holds_for_a_judge(agentmech: Agentmech, pair: Path) -> None:
     (pair / "pair.yaml").write_text(BEST)
     with world(cut_below("judge", 16), model=softer(likes_softness)) as story:
-        done = agentmech("finetune", "pair.yaml", "-m", "tiny", "-i", "2", *story.at)
+        done = agentmech(
+            "finetune", "pair.yaml", "-m", "tiny", "-i", "2", "--on-tie", "judge", *story.at
+        )
         judged = [c.json for c in story.server.asked(CHAT) if purpose_of(c.json) == "judge"]
     assert "its results are preferred in both orders" in done.out
     assert [body["options"]["num_predict"] for body in judged] == [8, 16, 8, 16]

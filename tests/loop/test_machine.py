@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 from finetune_fsm.errors import Cancelled, NoRuleError, Problem, StorageError
 from finetune_fsm.execution.rollout import RunStatus
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Strategy, Suggestion
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Sample
 from finetune_fsm.llm.base import Stop, Usage
 from finetune_fsm.llm.scripted import ScriptedLLM
 from finetune_fsm.loop.machine import Entered, Entry, Leaving, Loop, Moment
 from finetune_fsm.loop.outcomes import (
     Analyzed,
     Checked,
+    Confirmed,
     Ending,
     Finished,
     Interrupted,
@@ -26,8 +30,9 @@ from finetune_fsm.loop.outcomes import (
     Ran,
     Saved,
     Tested,
+    Tried,
 )
-from finetune_fsm.loop.run import Run, Settings, advance, step_bound
+from finetune_fsm.loop.run import OnTie, Run, Settings, advance, step_bound
 from finetune_fsm.loop.table import RULES, LoopState
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.scenarios.model import (
@@ -52,8 +57,18 @@ def report(*, passed: bool) -> SuiteReport:
     return SuiteReport((ScenarioResult(SCENARIO, ROLLOUT, verdict),))
 
 
+def tried(*, passed: bool, accepted: bool) -> Tried:
+    verdicts = report(passed=passed)
+    return Tried(verdicts.results, verdicts, accepted, "chance")
+
+
 def start(iterations: int = 5) -> Run:
-    settings = Settings(Path("w.yaml"), Path("w.finetuned.yaml"), max_iterations=iterations)
+    settings = Settings(
+        Path("w.yaml"),
+        Path("w.finetuned.yaml"),
+        max_iterations=iterations,
+        on_tie=OnTie.JUDGE,
+    )
     return Run(settings, TEXT)
 
 
@@ -68,7 +83,9 @@ class Chance:
         self._data = data
         self._count = 0
 
-    def __call__(self, run: Run, _: Toolbox, state: LoopState) -> Outcome:
+    def __call__(  # noqa: C901  # one case per state
+        self, run: Run, _: Toolbox, state: LoopState
+    ) -> Outcome:
         flip = self._data.draw(st.booleans()) if self._data else True
         self._count += 1
         attempt = Attempt(Strategy.REWRITE, self._count)
@@ -76,13 +93,25 @@ class Chance:
             case LoopState.PREPARING:
                 return Prepared(SUITE, Path("w.test.yaml"))
             case LoopState.SAVING:
-                return Saved(Path("x"))
+                return Saved(tuple(Path("x") for _ in run.candidates))
             case LoopState.RUNNING:
-                return Ran((ROLLOUT,), Usage(1))
+                lap = Lap((Sample(0, 0, ROLLOUT),))
+                return Ran(tuple(lap for _ in run.candidates), usage=Usage(1))
             case LoopState.TESTING:
-                return Tested(report(passed=flip), run.best is None or flip, "chance")
+                chosen = 0 if run.best is None else flip - 1
+                return Tested(
+                    tuple(
+                        tried(passed=flip, accepted=place == chosen)
+                        for place in range(len(run.candidates))
+                    )
+                )
             case LoopState.ANALYZING:
-                return Analyzed(Analysis("a", (Suggestion("a", "b"),) if flip else ()))
+                ideas = (Suggestion("a", "b"),) if flip else ()
+                return Analyzed(Analysis("a", ideas, asked=run.analysis is not None or flip))
+            case LoopState.CONFIRMING:
+                return Confirmed(flip)
+            case LoopState.MODIFYING if self._count % 11 == 0 and not run.problems:
+                return Modified()
             case LoopState.MODIFYING if flip or run.problems:
                 again = run.attempt if run.problems and run.attempt else attempt
                 draft = Draft(again, (), TEXT, "")
@@ -138,14 +167,16 @@ def test_the_run_is_the_fold_of_its_entries(data: st.DataObject) -> None:
 @given(st.data())
 def test_the_best_never_falls(data: st.DataObject) -> None:
     class Honest(Chance):
-        """Accepts as TESTING does: never a report that passes less."""
+        """Accepts and confirms as the real ones do: never a report that passes less."""
 
         def __call__(self, run: Run, _: Toolbox, state: LoopState) -> Outcome:
             outcome = super().__call__(run, _, state)
             if isinstance(outcome, Tested) and run.best is not None:
-                better = outcome.report.passed > run.best.report.passed
-                return Tested(outcome.report, better, "honest")
-            return outcome
+                first, *rest = outcome.trials
+                better = first.report.passed > run.best.report.passed
+                others = (replace(other, accepted=False) for other in rest)
+                return Tested((replace(first, accepted=better), *others))
+            return Confirmed() if isinstance(outcome, Confirmed) else outcome
 
     loop = Loop(start(), tools(), handlers=handlers(Honest(data=data)))
     best = 0
@@ -205,7 +236,7 @@ def test_an_interruption_anywhere_finishes_at_once(steps: int) -> None:
     rest = list(loop)
     assert loop.done
     assert [e.state for e in rest[-1:]] == [LoopState.FINISHING]
-    assert len(rest) <= 2
+    assert len(rest) <= 3
     assert loop.run.ending in {Ending.INTERRUPTED, Ending.SOLVED}
 
 
@@ -227,7 +258,7 @@ def test_a_broken_world_leaves_the_step_to_be_taken_again() -> None:
         if broken:
             broken.clear()
             raise StorageError("no space")
-        return Saved(Path("x"))
+        return Saved((Path("x"),))
 
     loop = Loop(start(), tools(), handlers={**handlers(Chance()), LoopState.SAVING: sometimes})
     loop.step()
@@ -238,6 +269,6 @@ def test_a_broken_world_leaves_the_step_to_be_taken_again() -> None:
 
 
 def test_an_outcome_that_no_rule_expects_is_told() -> None:
-    wrong = {**handlers(Chance()), LoopState.PREPARING: lambda run, tools: Saved(Path("x"))}
+    wrong = {**handlers(Chance()), LoopState.PREPARING: lambda run, tools: Saved((Path("x"),))}
     with pytest.raises(NoRuleError, match="saved"):
         Loop(start(), tools(), handlers=wrong).step()

@@ -318,7 +318,9 @@ def test_a_script_goes_on_where_it_was(place: Path) -> None:
         finish(session.loop)
     with reopen_run(session.folder, llm=ScriptedLLM(script)) as again:
         again.loop.step()
-        assert [r.variables["mood"] for r in again.loop.run.rollouts] == [
+        assert [
+            r.variables["mood"] for r in (s.rollout for s in again.loop.run.laps[0].samples)
+        ] == [
             "reply 0",
             "reply 1",
             "reply 2",

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from finetune_fsm.loop.handlers import (
     analyzing,
     checking,
+    confirming,
     finishing,
     modifying,
     preparing,
@@ -34,6 +35,7 @@ HANDLERS: Mapping[LoopState, Handler] = MappingProxyType(
         LoopState.ANALYZING: analyzing.handle,
         LoopState.MODIFYING: modifying.handle,
         LoopState.CHECKING: checking.handle,
+        LoopState.CONFIRMING: confirming.handle,
         LoopState.FINISHING: finishing.handle,
     }
 )

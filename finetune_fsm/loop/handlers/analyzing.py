@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from finetune_fsm.errors import LLMErrorKind, Problem
 from finetune_fsm.improve import reflection
+from finetune_fsm.improve.proposals import next_attempt
 from finetune_fsm.llm.base import Completion
 from finetune_fsm.loop.outcomes import Analyzed
 from finetune_fsm.loop.run import Run
@@ -12,15 +13,20 @@ from finetune_fsm.loop.workflows import best_of
 
 
 def handle(run: Run, tools: Toolbox) -> Analyzed:
-    """Ask the rules and the reflection LLM; once per best, for its report does not change.
+    """Ask the rules, and when they have nothing left to try, the reflection LLM.
+
+    Each is asked once per best, for its report does not change. Neither sees what is held out.
 
     Raises:
         LLMError: the world broke.
     """
-    assert run.best is not None  # noqa: S101  # the table comes here only after a verdict
-    if run.analysis is not None:
-        return Analyzed(run.analysis, fresh=False)
-    workflow, report = best_of(run), run.best.report
+    workflow, report, known = best_of(run), run.shown, run.analysis
+    if known is None:
+        found = reflection.by_rules(workflow, report)
+        if (found.repairs or run.promising) and not run.solved:
+            return Analyzed(found)
+    elif known.asked or next_attempt(known, run.tried, len(run.promising)) is not None:
+        return Analyzed(known, fresh=False)
     reply = _asked(run, tools)
     reading = reply if isinstance(reply, Problem) else reflection.read(reply.text, workflow)
     return Analyzed(reflection.analysis(workflow, report, reading))
@@ -28,8 +34,7 @@ def handle(run: Run, tools: Toolbox) -> Analyzed:
 
 def _asked(run: Run, tools: Toolbox) -> Completion | Problem:
     """Ask for the analysis; what was tried is left out, the oldest first, until it fits."""
-    assert run.best is not None  # noqa: S101  # as above
-    workflow, report, settings = best_of(run), run.best.report, run.settings
+    workflow, report, settings = best_of(run), run.shown, run.settings
     tried = run.rejections[-reflection.REMEMBERED :]
     while True:
         reply = tools.ask(

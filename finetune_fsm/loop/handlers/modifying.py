@@ -25,13 +25,14 @@ def handle(run: Run, tools: Toolbox) -> Modified:
         return Modified()
     if attempt.strategy is Strategy.REPAIR:
         return _repair(run, attempt)
+    if attempt.strategy is Strategy.MERGE:
+        return _merge(run, attempt)
     return _proposal(run, attempt, tools)
 
 
 def _next(run: Run) -> Attempt | None:
     assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
-    tried = set(run.tried)
-    return next((a for a in proposals.plan(run.analysis) if a not in tried), None)
+    return proposals.next_attempt(run.analysis, run.tried, len(run.promising))
 
 
 def _repair(run: Run, attempt: Attempt) -> Modified:
@@ -40,11 +41,15 @@ def _repair(run: Run, attempt: Attempt) -> Modified:
     return _drafted(run, attempt, repair.edits, repair.why, repair.scenarios)
 
 
+def _merge(run: Run, attempt: Attempt) -> Modified:
+    draft = run.promising[attempt.index]
+    return _drafted(run, attempt, draft.edits, f"beside the best: {draft.why}", draft.scenarios)
+
+
 def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
     assert run.analysis is not None  # noqa: S101  # as above
-    assert run.best is not None  # noqa: S101  # as above
     suspect = run.analysis.suspects[attempt.index]
-    brief = Brief(best_of(run), run.best.report, suspect, run.settings.model, run.settings.seed)
+    brief = Brief(best_of(run), run.shown, suspect, run.settings.model, run.settings.seed)
     reply = tools.ask(proposals.request(brief, attempt, run.problems))
     if isinstance(reply, Problem):
         return Modified(attempt, None, (reply,))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve import testgen
+from finetune_fsm.improve.samples import Sample
 from finetune_fsm.loop.outcomes import Prepared
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
@@ -49,13 +50,13 @@ def _generated(run: Run, tools: Toolbox) -> Prepared:
         suite = testgen.fallback(file.name)
     else:
         suite = Suite(file.name, read)
-    rollouts = tools.roll_out(
-        workflow, suite.scenarios, jobs=run.settings.jobs, seed=run.settings.seed
-    )
+    settings = run.settings
+    rollouts = tools.roll_out(workflow, suite.scenarios, jobs=settings.jobs, seed=settings.seed)
     kept = testgen.trusted(judge_all(suite, rollouts), file.name)
     path = tests_path(file)
     tools.write(path, dump_suite(kept))
-    return Prepared(kept, path, True, rollouts, problems)
+    samples = tuple(Sample(index, 0, rollout) for index, rollout in enumerate(rollouts))
+    return Prepared(kept, path, True, samples, problems)
 
 
 def tests_path(workflow: Path) -> Path:

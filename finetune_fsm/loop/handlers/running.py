@@ -1,29 +1,86 @@
-"""RUNNING: really run the candidate, once per scenario."""
+"""RUNNING: really run the candidates, each on as many scenarios as it takes to know its place."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.improve.race import Course, Lap, race
+from finetune_fsm.improve.samples import Sample
 from finetune_fsm.loop.outcomes import Ran
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
-from finetune_fsm.loop.workflows import parsed
+from finetune_fsm.loop.workflows import best_of, parsed
+from finetune_fsm.workflow.model import StateKind, Workflow
+
+SAMPLED, GREEDY = 0.2, 0.01
+"""Flip rates expected before any was seen: with a temperature, and without."""
+
+MEASURED = 4
+"""Scenarios of a sampled workflow that are run twice at the start, to see whether they flip."""
 
 
 def handle(run: Run, tools: Toolbox) -> Ran:
-    """Return one rollout per scenario; those that PREPARING made of this text are not redone.
+    """Run the user's workflow on everything, and later candidates against the best.
 
     Raises:
         LLMError: the world broke.
         Cancelled: a stop was asked for, or a budget is spent.
     """
-    assert run.candidate is not None  # noqa: S101  # the table comes here only with a candidate
-    assert run.suite is not None  # noqa: S101  # and with a suite
-    if run.rollouts:
-        return Ran(run.rollouts)
-    return Ran(
-        tools.roll_out(
-            parsed(run, run.candidate.text),
-            run.suite.scenarios,
-            jobs=run.settings.jobs,
-            seed=run.settings.seed,
-        )
+    assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
+    if run.best is None:
+        return Ran((Lap(_baseline(run, tools)),))
+    workflows = [parsed(run, candidate.text) for candidate in run.candidates]
+    best = best_of(run)
+
+    def roll(place: int | None, indexes: Sequence[int], draw: int) -> tuple[Rollout, ...]:
+        workflow = best if place is None else workflows[place]
+        return _rolled(run, tools, workflow, indexes, draw)
+
+    course = Course(
+        suite=run.suite,
+        best=run.best.report.results,
+        holdout=run.holdout,
+        repeat=run.settings.repeat,
+        width=run.settings.jobs or tools.llm.slots,
+        flip_rate=run.flips.rate(_expected(best)),
+        even=run.solved,
     )
+    meant = [candidate.draft.scenarios if candidate.draft else () for candidate in run.candidates]
+    laps, again = race(course, meant, roll)
+    return Ran(laps, again)
+
+
+def _baseline(run: Run, tools: Toolbox) -> tuple[Sample, ...]:
+    """Every scenario, as often as asked for; what PREPARING ran is not run again."""
+    assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
+    workflow = parsed(run, run.original)
+    every = range(len(run.suite.scenarios))
+    found = list(run.laps[0].samples) if run.laps else []
+    for draw in range(1 if found else 0, run.settings.repeat):
+        found += _samples(run, tools, workflow, every, draw)
+    if run.settings.repeat == 1 and _expected(workflow) is SAMPLED:
+        found += _samples(run, tools, workflow, every[:MEASURED], 1)
+    return tuple(found)
+
+
+def _samples(
+    run: Run, tools: Toolbox, workflow: Workflow, indexes: Sequence[int], draw: int
+) -> list[Sample]:
+    rollouts = _rolled(run, tools, workflow, indexes, draw)
+    return [Sample(i, draw, rollout) for i, rollout in zip(indexes, rollouts, strict=True)]
+
+
+def _rolled(
+    run: Run, tools: Toolbox, workflow: Workflow, indexes: Sequence[int], draw: int
+) -> tuple[Rollout, ...]:
+    assert run.suite is not None  # noqa: S101  # as above
+    scenarios = [run.suite.scenarios[index] for index in indexes]
+    settings = run.settings
+    return tools.roll_out(workflow, scenarios, jobs=settings.jobs, seed=settings.seed, draw=draw)
+
+
+def _expected(workflow: Workflow) -> float:
+    """The flip rate to expect: replies are sampled where a state asks for a temperature."""
+    states = (s for s in workflow.states.values() if s.kind is StateKind.PROMPT)
+    return SAMPLED if any(state.options.get("temperature") for state in states) else GREEDY

@@ -1,0 +1,255 @@
+"""Candidates race: each runs only on as many scenarios as it takes to know its place.
+
+Failing scenarios come first: a candidate that fixes none of the first few is out, and one that
+breaks a passing scenario is out at once. When one passes everything, the others need not run on.
+Where verdicts are known to flip, a win or a loss counts only when further draws of both sides
+agree (racing: TRIPLE, arXiv 2402.09723; paired gates: PACE, arXiv 2606.08106).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.improve.compare import Comparison, compare
+from finetune_fsm.improve.samples import Sample, report_of, verdicts
+from finetune_fsm.scenarios.evaluate import judge_rollout
+from finetune_fsm.scenarios.model import ScenarioResult, Suite
+
+HEAT = 2
+"""Failing scenarios that every candidate runs on before any runs on more."""
+
+PROBE = 4
+"""Failing scenarios after which a candidate that gained nothing is out; half of them if fewer."""
+
+NOISY = 0.05
+"""Flip rate from which on a win or a loss is drawn again."""
+
+REDRAWS = 2
+"""Further draws of both sides then; with the first they have a majority."""
+
+Roll = Callable[[int | None, Sequence[int], int], Sequence[Rollout]]
+"""Runs a candidate, by its place in the field and None for the best, on the scenarios of these
+indexes as the draw of this number; one rollout each, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What all candidates of a field run on, and against whom.
+
+    Attributes:
+        suite: All scenarios.
+        best: The result of the best on each of them, in suite order.
+        holdout: Indexes of those that are held out; they come last.
+        repeat: Draws of every scenario; the majority decides.
+        width: Scenarios that can run at the same time.
+        flip_rate: Chance of another verdict on the same scenario, 0..1.
+        even: Whether a candidate that changes no verdict is of interest.
+    """
+
+    suite: Suite
+    best: tuple[ScenarioResult, ...]
+    holdout: tuple[int, ...] = ()
+    repeat: int = 1
+    width: int = 1
+    flip_rate: float = 0.0
+    even: bool = False
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """Indexes of the scenarios that models may be shown."""
+        return tuple(i for i in range(len(self.best)) if i not in self.holdout)
+
+    @property
+    def failing(self) -> tuple[int, ...]:
+        """Those of them that the best fails."""
+        return tuple(i for i in self.train if not self.best[i].passed)
+
+    @property
+    def passing(self) -> tuple[int, ...]:
+        """Those of them that the best passes."""
+        return tuple(i for i in self.train if self.best[i].passed)
+
+
+@dataclass(slots=True)
+class Runner:
+    """One candidate in the race.
+
+    Attributes:
+        place: In the field.
+        names: Scenarios that it is meant for, which it runs on first.
+        samples: Its rollouts, in the order in which they ran.
+        results: What each was judged.
+        out: Why it did not run on, or empty.
+    """
+
+    place: int
+    names: tuple[str, ...] = ()
+    samples: list[Sample] = field(default_factory=list)
+    results: list[ScenarioResult] = field(default_factory=list)
+    out: str = ""
+
+    @property
+    def verdicts(self) -> Mapping[int, ScenarioResult]:
+        """The majority's result on each scenario that it ran on."""
+        indexes = (sample.scenario for sample in self.samples)
+        return verdicts(zip(indexes, self.results, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """What a race leaves of one candidate.
+
+    Attributes:
+        samples: Its rollouts, in the order in which they ran.
+        out: Why it did not run on every scenario, or empty.
+    """
+
+    samples: tuple[Sample, ...]
+    out: str = ""
+
+
+def race(
+    course: Course, meant_for: Sequence[Sequence[str]], roll: Roll
+) -> tuple[tuple[Lap, ...], tuple[Sample, ...]]:
+    """Let candidates race; return what each did, and the further draws of the best.
+
+    Args:
+        course: The scenarios and the best.
+        meant_for: Per candidate, the names of the scenarios that it should fix.
+        roll: Makes the rollouts; called in one thread.
+
+    Raises:
+        Exception: whatever *roll* raises.
+    """
+    return _Race(course, meant_for, roll).run()
+
+
+class _Race:
+    def __init__(self, course: Course, meant_for: Sequence[Sequence[str]], roll: Roll) -> None:
+        self.course = course
+        self.roll = roll
+        self.field = [Runner(place, tuple(names)) for place, names in enumerate(meant_for)]
+        self.best: list[Sample] = []
+        self.drawn_again: dict[int, ScenarioResult] = {}
+
+    def run(self) -> tuple[tuple[Lap, ...], tuple[Sample, ...]]:
+        for runner in self.field:
+            self._on(runner, self._order(runner)[:HEAT])
+        leader: Runner | None = None
+        for runner in sorted(self.field, key=self._promise, reverse=True):
+            if leader is not None and self._complete(leader):
+                runner.out = "another candidate passes everything"
+                continue
+            self._finish(runner, leader)
+            leader = leader if runner.out else runner
+        laps = tuple(Lap(tuple(runner.samples), runner.out) for runner in self.field)
+        return laps, tuple(self.best)
+
+    def _finish(self, runner: Runner, leader: Runner | None) -> None:
+        """Run on everything that is left, until it is out; only what can beat *leader* runs on."""
+        course = self.course
+        order = self._order(runner)
+        half = min(PROBE, max(HEAT, (len(order) + 1) // 2))
+        for stage in (order[HEAT:half], order[half:]):
+            self._on(runner, stage)
+            if order and not course.even and not self._gained(runner):
+                runner.out = "it fixes nothing"
+                return
+        if (
+            leader is not None
+            and not course.even
+            and self._promise(runner) <= self._promise(leader)
+        ):
+            runner.out = "another candidate does as well"
+            return
+        for index in [i for i in order if self._won(runner, i)]:
+            self._settle(runner, index)
+        if order and not course.even and not self._gained(runner):
+            runner.out = "what it fixed fails in further draws"
+            return
+        self._hold(runner, course.passing, "it breaks what passed")
+        if not runner.out:
+            self._hold(runner, course.holdout, "it breaks a scenario that is held out")
+
+    def _hold(self, runner: Runner, indexes: Sequence[int], reason: str) -> None:
+        """Run on *indexes*, as many at a time as fit, up to the first that is lost for good."""
+        width = max(1, self.course.width)
+        for start in range(0, len(indexes), width):
+            batch = indexes[start : start + width]
+            self._on(runner, batch)
+            for index in batch:
+                if self._lost(runner, index):
+                    self._settle(runner, index)
+                if self._lost(runner, index):
+                    runner.out = reason
+            if runner.out:
+                return
+
+    def _on(self, runner: Runner, indexes: Sequence[int]) -> None:
+        for draw in range(self.course.repeat if indexes else 0):
+            self._draw(runner, indexes, draw)
+
+    def _draw(self, runner: Runner, indexes: Sequence[int], draw: int) -> None:
+        rollouts = self.roll(runner.place, indexes, draw)
+        for index, rollout in zip(indexes, rollouts, strict=True):
+            runner.samples.append(Sample(index, draw, rollout))
+            runner.results.append(self._judged(index, rollout))
+
+    def _judged(self, index: int, rollout: Rollout) -> ScenarioResult:
+        return judge_rollout(self.course.suite.scenarios[index], rollout)
+
+    def _settle(self, runner: Runner, index: int) -> None:
+        """Draw both sides again where verdicts flip, so that neither chance nor luck decides."""
+        course = self.course
+        if course.flip_rate < NOISY:
+            return
+        draws = range(course.repeat, course.repeat + REDRAWS)
+        for draw in draws:
+            self._draw(runner, (index,), draw)
+        if index in self.drawn_again:
+            return
+        results = [course.best[index]]
+        for draw in draws:
+            rollout = self.roll(None, (index,), draw)[0]
+            self.best.append(Sample(index, draw, rollout))
+            results.append(self._judged(index, rollout))
+        self.drawn_again.update(verdicts((index, result) for result in results))
+
+    def _best(self, index: int) -> ScenarioResult:
+        return self.drawn_again.get(index, self.course.best[index])
+
+    def _lost(self, runner: Runner, index: int) -> bool:
+        return self._best(index).passed and not runner.verdicts[index].passed
+
+    def _standing(self, runner: Runner) -> Comparison:
+        found = runner.verdicts
+        return compare(report_of({i: self._best(i) for i in found}), report_of(found))
+
+    def _won(self, runner: Runner, index: int) -> bool:
+        return runner.verdicts[index].passed and not self._best(index).passed
+
+    def _gained(self, runner: Runner) -> int:
+        standing = self._standing(runner)
+        return len(standing.wins) + standing.gained
+
+    def _promise(self, runner: Runner) -> tuple[int, int]:
+        """How well it does so far on what the best fails."""
+        standing = self._standing(runner)
+        return (len(standing.wins), standing.gained - standing.lost)
+
+    def _complete(self, runner: Runner) -> bool:
+        """Whether it passes every scenario, so that no other can do better."""
+        found = runner.verdicts
+        return (
+            not self.course.even
+            and len(found) == len(self.course.best)
+            and all(r.passed for r in found.values())
+        )
+
+    def _order(self, runner: Runner) -> tuple[int, ...]:
+        """What the best fails, what the candidate is meant for first."""
+        scenarios = self.course.suite.scenarios
+        meant = set(runner.names)
+        return tuple(sorted(self.course.failing, key=lambda i: scenarios[i].name not in meant))
