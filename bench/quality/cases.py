@@ -13,7 +13,9 @@ from finetune_fsm.workflow.load import load
 from finetune_fsm.workflow.model import Workflow
 from finetune_fsm.workflow.text import parse
 
-ROOT = Path(__file__).parent / "cases"
+HERE = Path(__file__).parent
+ROOTS = (HERE / "cases", HERE / "fresh")
+"""The cases that the rules of this project were tried on, and those that nobody looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Case:
         kind: The flaw in one word, or ``good``.
         structural: Whether no change of a prompt's wording alone should repair it.
         good: Whether nothing is wrong with it.
+        fresh: Whether it was kept from those who wrote the optimiser.
         repair: The field that the reference changes.
         wrong: What is wrong, for people.
         start: As a person wrote it.
@@ -39,6 +42,7 @@ class Case:
     kind: str
     structural: bool
     good: bool
+    fresh: bool
     repair: str
     wrong: str
     start: Workflow
@@ -61,6 +65,7 @@ def read(folder: Path) -> Case:
         kind=str(meta["kind"]),
         structural=meta["structural"] is True,
         good=meta["good"] is True,
+        fresh=folder.parent == ROOTS[1],
         repair=str(meta["repair"]),
         wrong=str(meta["wrong"]),
         start=start,
@@ -70,20 +75,25 @@ def read(folder: Path) -> Case:
     )
 
 
-def names(wanted: Iterable[str] = (), *, root: Path = ROOT) -> tuple[str, ...]:
+def names(wanted: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the names of the cases that begin with one of *wanted*, in order; all without any.
 
     Raises:
         UsageError: one of *wanted* begins none.
     """
-    there = sorted(path.name for path in root.iterdir() if path.is_dir())
+    there = sorted(_folders())
     chosen = tuple(wanted)
     for word in chosen:
         if not any(name.startswith(word) for name in there):
-            raise UsageError(f"there is no case '{word}' in {root}")
+            raise UsageError(f"there is no case '{word}' in {HERE}")
     return tuple(name for name in there if not chosen or name.startswith(chosen))
 
 
-def cases(wanted: Iterable[str] = (), *, root: Path = ROOT) -> tuple[Case, ...]:
+def cases(wanted: Iterable[str] = ()) -> tuple[Case, ...]:
     """Return the cases that *wanted* names; raises as `names` and `read` do."""
-    return tuple(read(root / name) for name in names(wanted, root=root))
+    folders = _folders()
+    return tuple(read(folders[name]) for name in names(wanted))
+
+
+def _folders() -> dict[str, Path]:
+    return {path.name: path for root in ROOTS for path in root.iterdir() if path.is_dir()}

@@ -32,7 +32,8 @@ class Job:
         seed: For sampling.
         cap: Calls that may be made.
         options: The way's own.
-        variant: Name of the options, for ablations; empty without.
+        variant: Name of options and hands, for ablations; empty without.
+        hands: More for the way that is no JSON; the variant's name stands for it.
     """
 
     case: str
@@ -41,6 +42,7 @@ class Job:
     cap: int = 100
     options: Mapping[str, object] = field(default_factory=dict)
     variant: str = ""
+    hands: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -98,6 +100,7 @@ def result(job: Job, case: Case, counted: Counted, shipped: Shipped, llm: LLM) -
         "kind": case.kind,
         "structural": case.structural,
         "good": case.good,
+        "fresh": case.fresh,
         "ending": shipped.ending,
         "calls": spent.calls,
         "distinct": spent.distinct,
@@ -126,7 +129,7 @@ def _shipped(job: Job, case: Case, counted: Counted) -> Shipped:
             llm=counted,
             cap=job.cap,
             seed=job.seed,
-            options=job.options,
+            options={**job.options, **job.hands},
         )
         return improve(task)
 

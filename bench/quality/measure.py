@@ -24,7 +24,7 @@ from finetune_fsm.llm.base import LLM
 from finetune_fsm.scenarios.evaluate import run_suite
 from finetune_fsm.scenarios.model import ScenarioResult, Suite
 from finetune_fsm.workflow.model import Workflow
-from quality.cases import ROOT, Case, cases, read
+from quality.cases import Case, cases
 from quality.models import opened
 
 OUT = Path(__file__).resolve().parent / "results" / "cases.jsonl"
@@ -69,7 +69,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        case = read(ROOT / row["case"])
+        case = cases([row["case"]])[0]
         structural = "yes" if case.structural else "no"
         counts = " | ".join(_counts(row, which) for which in ("start", "reference"))
         cells = f"{case.name} | {case.kind} | {structural} | {case.repair} | {counts}"

@@ -2,12 +2,13 @@
 
     python bench/quality/run.py [--ways ours,gepa-prompts,gepa-yaml,rewrite] [--cases 01,05]
         [--llm llamacpp|script|...] [--cap 100] [--seeds 0] [--out DIR] [--docs FILE] [--report]
-        [--ours KEY=VALUE]... [--gepa KEY=VALUE]... [--rewrite KEY=VALUE]...
+        [--promises] [--ours KEY=VALUE]... [--gepa KEY=VALUE]... [--rewrite KEY=VALUE]...
 
 Each case, way and seed is a job of its own, whose result is written when it is done; jobs done
 before with the same cap and options are not done again, so a run that was stopped goes on where
 it stood. The cases are taken one after the other, all ways of one together, so that what is there
-at any time can be compared. With --report nothing is run, and what is in DIR is summarised.
+at any time can be compared. With --report nothing is run, and what is in DIR is summarised. With
+--promises it fails when ours shipped what it never may, whoever wins.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from finetune_fsm.storage.files import write_text
 from quality.cases import cases, names
 from quality.jobs import FORMAT, Job, do, done
 from quality.models import opened
-from quality.summary import cases_table, summarised, table
+from quality.summary import broken_promises, cases_table, summarised, table
 from quality.ways import WAYS
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -99,8 +100,9 @@ def report(
     """Print the tables of *rows*, and write them to ``summary.json`` and into *docs*."""
     from crash.sweep import into_docs, machine
 
-    summary = summarised(rows)
-    whole = f"{table(summary)}\n\n{cases_table(rows)}"
+    named = [{**row, "way": row["variant"] or row["way"]} for row in rows]
+    summary = summarised(named)
+    whole = f"{table(summary)}\n\n{cases_table(named)}"
     print(f"\n{whole}")
     where = {"date": datetime.now(UTC).date().isoformat(), "machine": machine(), "command": said}
     data = {"format": FORMAT, **where, "jobs": len(rows), **summary}
@@ -126,45 +128,64 @@ def pairs(texts: Iterable[str]) -> dict[str, object]:
 
 def parser() -> argparse.ArgumentParser:
     """Return what reads the command line."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    made = common(__doc__ or "", out=RESULTS, mark="quality")
     made.add_argument("--ways", default=",".join(WAYS))
-    made.add_argument("--cases", default="", help="beginnings of their names; all without")
-    made.add_argument("--llm", default="llamacpp")
-    made.add_argument("--cap", type=int, default=CAP)
-    made.add_argument("--seeds", default="0")
-    made.add_argument("--out", type=Path, default=RESULTS)
-    made.add_argument("--docs", type=Path, help="put the tables into this file")
-    made.add_argument("--mark", default="quality", help="which place of that file")
-    made.add_argument("--report", action="store_true", help="run nothing")
     for way in ("ours", "gepa", "rewrite"):
         made.add_argument(f"--{way}", action="append", default=[], metavar="KEY=VALUE")
     return made
 
 
+def common(description: str, *, out: Path, mark: str) -> argparse.ArgumentParser:
+    """Return a parser of what every program over the jobs can be told."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--cases", default="", help="beginnings of their names; all without")
+    made.add_argument("--llm", default="llamacpp")
+    made.add_argument("--cap", type=int, default=CAP)
+    made.add_argument("--seeds", default="0")
+    made.add_argument("--out", type=Path, default=out)
+    made.add_argument("--docs", type=Path, help="put the tables into this file")
+    made.add_argument("--mark", default=mark, help="which place of that file")
+    made.add_argument("--report", action="store_true", help="run nothing")
+    made.add_argument("--promises", action="store_true", help="fail when ours breaks one")
+    return made
+
+
+def words(text: str) -> list[str]:
+    """Return what stands between the commas of *text*; nothing of an empty one. Pure."""
+    return [word for word in text.split(",") if word]
+
+
 def main() -> int:
     """Run, print, write; 1 when a job broke."""
     given = parser().parse_args()
-    ways = [way for way in given.ways.split(",") if way]
+    ways = words(given.ways)
     if unknown := [way for way in ways if way not in WAYS]:
         raise SystemExit(f"there is no way {', '.join(unknown)}; there are {', '.join(WAYS)}")
     jobs = jobs_of(
-        [name for name in given.cases.split(",") if name],
+        words(given.cases),
         ways,
-        [int(seed) for seed in given.seeds.split(",")],
+        list(map(int, words(given.seeds))),
         cap=given.cap,
         options={way: pairs(getattr(given, way)) for way in ("ours", "gepa", "rewrite")},
     )
+    return finished(jobs, given, "bench/quality/run.py")
+
+
+def finished(jobs: Sequence[Job], given: argparse.Namespace, program: str) -> int:
+    """Do *jobs*, or look at those that are done, and report; 1 when something went wrong."""
     if given.report:
         rows, broken = [row for job in jobs if (row := done(job, given.out))], 0
     else:
         rows, broken = run(jobs, given.llm, given.out)
     if rows:
         shown = [word for word in sys.argv[1:] if word != "--report"]
-        said = " ".join(["python bench/quality/run.py", *shown])
+        said = " ".join(["python", program, *shown])
         report(rows, given.out, said, given.docs, given.mark)
-    return 1 if broken else 0
+    kept = broken_promises(rows) if given.promises else []
+    print("".join(f"BROKEN: {promise}\n" for promise in kept), end="")
+    return 1 if broken or kept else 0
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def of_way(rows: Sequence[Row]) -> dict[str, Any]:
         "jobs": len(rows),
         "flawed": len(flawed),
         "raised": rate(flawed, raised),
+        "fresh": rate([row for row in flawed if row["fresh"]], raised),
         "solved": rate(flawed, solved),
         "trained": rate(flawed, trained),
         "to_solved": {
@@ -94,6 +95,27 @@ def rate(rows: Sequence[Row], holds: Callable[[Row], bool]) -> dict[str, Any]:
     low, high = wilson(hits, len(rows))
     share = hits / len(rows) if rows else 0.0
     return {"hits": hits, "of": len(rows), "rate": share, "low": low, "high": high}
+
+
+def broken_promises(rows: Sequence[Row]) -> list[str]:
+    """Return what ours shipped and never may, a line each."""
+    found = []
+    for row in rows:
+        if row["way"] != "ours":
+            continue
+        wrong = {
+            "an invalid workflow": not row["valid"],
+            "words of a test": row["hard_coded"],
+            "more power than the original": row["more_powerful"],
+            "a change of what only a person may change": row["closed_places"],
+            "another workflow for a good one": row["good"] and row["changed"],
+            "a workflow that fails what passed before": row["train"]["lost"],
+            "more calls than allowed": row["calls"] > row["cap"] or row["refused"] > 1,
+        }
+        found += [
+            f"{row['case']}, seed {row['seed']}: {what}" for what, is_so in wrong.items() if is_so
+        ]
+    return found
 
 
 def union(modes: Sequence[Sequence[Row]]) -> dict[str, Any]:
@@ -141,17 +163,30 @@ def _tested(
 
 def table(summary: Mapping[str, Any]) -> str:
     """Return *summary* as Markdown: a table of the ways, then a sentence for each comparison."""
-    head = (
-        "| way | hold-out raised | hold-out solved | train solved | calls to that, median "
-        "| invalid | hard-coded | more powerful | closed places | good changed | scenarios lost "
-        "| calls, median | tokens | model time |"
+    titles = (
+        "way",
+        "hold-out raised",
+        "of fresh cases",
+        "hold-out solved",
+        "train solved",
+        "calls to that, median",
+        "invalid",
+        "hard-coded",
+        "more powerful",
+        "closed places",
+        "good changed",
+        "scenarios lost",
+        "calls, median",
+        "tokens",
+        "model time",
     )
-    lines = [head, "|" + "---|" * 14]
+    lines = [f"| {' | '.join(titles)} |", "|" + "---|" * len(titles)]
     for way, found in summary["ways"].items():
         reached = found["to_solved"]
         cells = [
             way,
             _rate(found["raised"]),
+            f"{found['fresh']['hits']} of {found['fresh']['of']}",
             _rate(found["solved"]),
             f"{found['trained']['hits']} of {found['trained']['of']}",
             _number(reached["median_calls"]),

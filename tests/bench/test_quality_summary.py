@@ -19,6 +19,7 @@ def row(
         "case": case,
         "seed": 0,
         "good": good,
+        "fresh": case.startswith("01"),
         "train": split,
         "holdout": split,
         "calls": calls,
