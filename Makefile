@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo test live lint format type wheel fuzz policy mutants crash signals bench docs clean
+.PHONY: help install model demo test live lint format type wheel fuzz policy mutants crash signals bench quality quality-scripted docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -71,6 +71,15 @@ signals: $(READY)  ## Type Ctrl+C, once and twice, everywhere in a run, and time
 
 bench: $(READY)  ## Measure start-up
 	$(BIN)/python bench/startup.py
+
+quality: model  ## Compare with peers on 38 workflows, real model (hours, resumable; CASES=01,05)
+	$(BIN)/python -m pip install --quiet --requirement bench/quality/requirements.txt
+	$(BIN)/python bench/quality/run.py --cases "$(CASES)" --docs docs/quality.md
+
+quality-scripted: $(READY)  ## The same with a model of known truth (under a minute)
+	$(BIN)/python -m pip install --quiet --requirement bench/quality/requirements.txt
+	$(BIN)/python bench/quality/check.py
+	$(BIN)/python bench/quality/run.py --llm script --out build/quality --promises
 
 docs: $(READY)  ## Draw the loop's table into the README
 	$(BIN)/python docs/draw_loop.py README.md
