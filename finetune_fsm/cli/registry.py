@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "test": Entry(f"{_HOME}.test:test", "Run a workflow's test scenarios"),
         "compare": Entry(f"{_HOME}.compare:compare", "Run workflows on the same scenarios"),
         "validate": Entry(f"{_HOME}.validate:validate", "Check workflow and test files"),
+        "lint": Entry(f"{_HOME}.lint:lint", "Say what rules find in a workflow, without a model"),
         "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow as a Mermaid diagram"),

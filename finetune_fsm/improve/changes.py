@@ -43,7 +43,8 @@ def in_words(edits: Sequence[Edit]) -> str:
 
 
 def _one(edit: Edit) -> str:
-    where = ".".join(str(step) for step in edit.path[1:])
+    steps = edit.path[1:] if edit.path[0] == "states" else edit.path
+    where = ".".join(str(step) for step in steps)
     if edit.op is EditOp.REMOVE:
         return f"remove {where}"
     return f"set {where} to {one_line(str(edit.value), limit=120)!r}"

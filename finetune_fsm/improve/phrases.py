@@ -16,7 +16,7 @@ _LIST = re.compile(
     rf"(?<![\w,])(?:{_LABEL}(?:, {_LABEL})+,? (?:or|and) {_LABEL}|{_LABEL} or {_LABEL})(?![\w-])"
     rf"|(?<=: ){_LABEL}(?:, {_LABEL})+(?=[.\s]|$)"
 )
-_SENTENCE = re.compile(r"[^.!?\n]*[^.!?\s][^.!?\n]*(?:[.!?]+(?=\s|$)|\n|$)|[.!?\n]+")
+_SENTENCE = re.compile(r".*?(?:[.!?]+(?:\s|\Z)|\n|\Z)", re.DOTALL)
 
 _NUMBERS = {
     "one": 1, "a": 1, "an": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
@@ -24,7 +24,7 @@ _NUMBERS = {
 }  # fmt: skip
 _COUNT = rf"(?:\d{{1,4}}|{'|'.join(_NUMBERS)})"
 _LENGTH = re.compile(
-    rf"\b(?P<count>{_COUNT})(?: (?:or|to) {_COUNT})?(?: (?:short|brief|long|full|simple|friendly))*"
+    rf"\b(?P<count>{_COUNT})(?: (?:or|to) {_COUNT})?(?: [a-z]+)?"
     r" (?P<unit>words?|sentences?|lines?|paragraphs?|bullet points|items|examples)\b",
     re.IGNORECASE,
 )
@@ -80,16 +80,17 @@ def lists_in(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def sentences(text: str) -> tuple[str, ...]:
     """Return *text* cut into sentences and lines that together are the text again. Pure."""
-    found, at = [], 0
-    for match in _SENTENCE.finditer(text):
-        found.append(text[at : match.end()])
-        at = match.end()
-    return (*found, *((text[at:],) if at < len(text) else ()))
+    return tuple(part for part in _SENTENCE.findall(text) if part)
 
 
 def limits_in(text: str) -> tuple[str, ...]:
     """Return what *text* says of the length of an answer, such as ``at most 25 words``. Pure."""
     return tuple(dict.fromkeys(match[0] for match in _LIMIT.finditer(text)))
+
+
+def tells_length(text: str) -> bool:
+    """Whether *text* says anything at all of how long the answer shall be. Pure."""
+    return any(pattern.search(text) for pattern in (_LIMIT, _LENGTH, _BRIEF))
 
 
 def wanted_tokens(text: str) -> int:

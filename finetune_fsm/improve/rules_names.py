@@ -72,14 +72,14 @@ def renamed_save(scene: Scene) -> Iterator[Repair]:
     """A variable is wanted that nothing saves, and a state before saves one that nobody wants."""
     for name, saver in _renamings(scene):
         if saver.kind is StateKind.PROMPT or asks_for(saver, name):
-            yield _renamed(saver, name)
+            yield _renamed("renamed_save", saver, name)
 
 
 def renamed_answer(scene: Scene) -> Iterator[Repair]:
     """The same for an answer to a question that does not speak of what is wanted: a guess."""
     for name, saver in _renamings(scene):
         if saver.kind is StateKind.INPUT and not asks_for(saver, name):
-            yield _renamed(saver, name)
+            yield _renamed("renamed_answer", saver, name)
 
 
 def renamed_placeholder(scene: Scene) -> Iterator[Repair]:
@@ -102,9 +102,9 @@ def _renamings(scene: Scene) -> Iterator[tuple[str, State]]:
             yield name, saver
 
 
-def _renamed(saver: State, name: str) -> Repair:
+def _renamed(code: str, saver: State, name: str) -> Repair:
     why = f"nothing saves '{name}', and nothing reads '{saver.save_as}' of '{saver.name}'"
-    return repair("renamed_save", why, Edit(EditOp.SET, (*saver.origin, "save_as"), name))
+    return repair(code, why, Edit(EditOp.SET, (*saver.origin, "save_as"), name))
 
 
 def missing_save(scene: Scene) -> Iterator[Repair]:

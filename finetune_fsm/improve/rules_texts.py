@@ -16,6 +16,7 @@ from finetune_fsm.improve.phrases import (
     languages_in,
     limits_in,
     lists_in,
+    tells_length,
     told_defaults,
 )
 from finetune_fsm.improve.scene import (
@@ -197,7 +198,7 @@ def unsaid_limit(scene: Scene) -> Iterator[Repair]:
     limits = limits_in(scene.workflow.description)
     for state, failing in _failing_prompts(scene):
         prompt = state.prompt or ""
-        if limits and not limits_in(prompt):
+        if limits and not tells_length(prompt):
             why = f"the description says '{limits[0]}', and '{state.name}' does not"
             text = f"{prompt.rstrip()}\n\nWrite {' and '.join(map(_bare, limits))}."
             yield repair("unsaid_limit", why, *set_prompt(state, text), *failing)

@@ -122,6 +122,10 @@ def test_options_are_json_or_text() -> None:
             {"hard_coded": True, "more_powerful": False},
         ),
         (
+            lambda text: text.replace("Is the", "Pork sausages with cabbage is none. Is the"),
+            {"hard_coded": True, "valid": True},
+        ),
+        (
             lambda text: text.replace("save_as: veggie", "save_as: veggie\n    files: [a.txt]"),
             {"more_powerful": True, "hard_coded": False},
         ),
