@@ -45,9 +45,9 @@ def rollout(answer: str, mark: str = "!") -> Rollout:
 
 
 def results(scenarios: Suite, passes: Sequence[bool]) -> tuple[ScenarioResult, ...]:
-    answers = ("yes" if passed else "no" for passed in passes)
+    pairs = zip(scenarios.scenarios, passes, strict=True)
     return tuple(
-        judge_rollout(s, rollout(a)) for s, a in zip(scenarios.scenarios, answers, strict=True)
+        judge_rollout(s, rollout(s.assertions[0].value if passed else "no")) for s, passed in pairs
     )
 
 
