@@ -85,9 +85,7 @@ def put_in(workflow: Workflow, parts: Parts) -> str:
     """
     edits: list[Edit] = []
     for name, prompt in parts.items():
-        state = workflow.states[name]
-        if prompt != state.prompt:
-            edits += set_prompt(state, prompt)
+        edits += set_prompt(workflow.states[name], prompt)
     return splice(workflow.text, edits).text
 
 

@@ -53,12 +53,16 @@ def asked(text: str, **more: Any) -> Request:
     return Request("m", (Message("user", text),), purpose=Purpose.PROPOSAL, **more)
 
 
-@given(schema=schemas, number=st.integers(0, 10_000), useful=st.sampled_from([0.0, 1.0]))
-@settings(max_examples=100)
+@given(
+    schema=schemas,
+    text=st.sampled_from(["3 of 3 scenarios passed", "0 of 3 scenarios passed"]),
+    useful=st.sampled_from([0.0, 1.0]),
+)
+@settings(max_examples=150)
 def test_whatever_form_is_asked_for_is_filled(
-    schema: dict[str, Any], number: int, useful: float
+    schema: dict[str, Any], text: str, useful: float
 ) -> None:
-    answer = Truth(ROUTED, 0, useful)(asked(f"question {number}", schema=schema))
+    answer = Truth(ROUTED, 0, useful)(asked(text, schema=schema))
     jsonschema.validate(json.loads(answer.text), schema)
 
 

@@ -218,6 +218,14 @@ def test_feedback_is_in_words_and_speaks_of_lost_placeholders() -> None:
     assert "\\W" not in json.dumps(said)
     unasked = record(start, parts, "category", trace)
     assert unasked["Generated Outputs"].startswith("(never asked; the run went expense -> amount")
+    found = adapter_of(FIRST).evaluate(
+        list(FIRST.train.scenarios), prompts_of(FIRST.start), capture_traces=True
+    )
+    shown = [
+        record(FIRST.start, prompts_of(FIRST.start), "check", one) for one in found.trajectories
+    ]
+    assert any("'veggie' the answer must be" in one["Feedback"] for one in shown)
+    assert "\\W" not in json.dumps(shown)
     assert "line: " in record(start, {WHOLE: start.text}, WHOLE, trace)["Generated Outputs"]
 
 
