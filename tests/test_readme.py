@@ -40,6 +40,25 @@ def test_the_offline_command_works_word_for_word(
     assert list(tmp_path.glob("examples/simple-greeter/*.finetuned.yaml"))
 
 
+def test_the_comparison_prints_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    from finetune_fsm.cli.main import main
+
+    ((line, told),) = re.findall(r"(?m)^\$ agentmech (compare .*)\n((?:(?!```).*\n)+)", README)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)) == 0
+    printed = capsys.readouterr().out
+
+    def timeless(text: str) -> str:
+        return re.sub(r"(?m)seconds .*x|\d\.\d\d$|[\d.]+ m?s$", "", text)
+
+    assert timeless(printed) == timeless(told)
+
+
 def test_the_library_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 
