@@ -18,6 +18,9 @@ class Strategy(StrEnum):
     ADDITION = "addition"
     ROUTES = "routes"
     REDIRECT = "redirect"
+    CHOICE = "choice"
+    INSERT = "insert"
+    WHOLE = "whole"
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def closed_places(
     for change in changed:
         inlines = change.path[-1:] == ("prompt_file",) and change.new is ABSENT
         if (
-            _is_open(change)
+            is_open(change)
             or (inlines and change.path[:-1] in inlined)
             or (grants.structure and _is_structure(change, original.document, draft.document))
             or _is_granted(change, draft.document, grants)
@@ -107,7 +107,8 @@ def _inside_part(path: Path) -> Path | None:
     return path[4:] if path[2] == "steps" else path[2:]
 
 
-def _is_open(change: Change) -> bool:
+def is_open(change: Change) -> bool:
+    """Whether any draft may change that place, whatever is granted. Pure."""
     match _inside_part(change.path):
         case (field,):
             if field == "options":  # all of them, and there were none or are none

@@ -12,8 +12,9 @@ from finetune_fsm.codec import digest
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.changes import in_words
 from finetune_fsm.improve.compare import Comparison
+from finetune_fsm.improve.grants import STRUCTURE
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Rejection
-from finetune_fsm.improve.proposals import REPAIRS_TRIED, next_attempt
+from finetune_fsm.improve.proposals import REPAIRS_TRIED, Means, next_attempt
 from finetune_fsm.improve.race import Lap
 from finetune_fsm.improve.samples import Flips, Sample
 from finetune_fsm.llm.base import Usage
@@ -266,6 +267,11 @@ class Run:
         return self.best is not None and self.shown.solved
 
     @property
+    def means(self) -> Means:
+        """What a plan for the present best can count on."""
+        return Means(len(self.promising), STRUCTURE in self.settings.allow)
+
+    @property
     def on_tie(self) -> OnTie:
         """Who decides between equals: what was asked for, or what fits the tests.
 
@@ -489,7 +495,7 @@ def _complete(run: Run) -> bool:
         return True
     if waiting and asked >= run.settings.candidates:
         return True
-    following = next_attempt(run.analysis, run.tried, len(run.promising))
+    following = next_attempt(run.analysis, run.tried, run.means)
     # What costs no call is tried before a model is asked for more.
     return (
         bool(run.waiting)

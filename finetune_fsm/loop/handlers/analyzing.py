@@ -25,7 +25,7 @@ def handle(run: Run, tools: Toolbox) -> Analyzed:
         found = reflection.by_rules(workflow, report)
         if (found.repairs or run.promising) and not run.solved:
             return Analyzed(found)
-    elif known.asked or next_attempt(known, run.tried, len(run.promising)) is not None:
+    elif known.asked or next_attempt(known, run.tried, run.means) is not None:
         return Analyzed(known, fresh=False)
     reply = _asked(run, tools)
     reading = reply if isinstance(reply, Problem) else reflection.read(reply.text, workflow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve import proposals
 from finetune_fsm.improve.model import Attempt, Draft, Strategy
-from finetune_fsm.improve.proposals import Brief
+from finetune_fsm.improve.strategies import Brief
 from finetune_fsm.loop.outcomes import Modified
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
@@ -32,7 +32,7 @@ def handle(run: Run, tools: Toolbox) -> Modified:
 
 def _next(run: Run) -> Attempt | None:
     assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
-    return proposals.next_attempt(run.analysis, run.tried, len(run.promising))
+    return proposals.next_attempt(run.analysis, run.tried, run.means)
 
 
 def _repair(run: Run, attempt: Attempt) -> Modified:
@@ -49,7 +49,8 @@ def _merge(run: Run, attempt: Attempt) -> Modified:
 def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
     assert run.analysis is not None  # noqa: S101  # as above
     suspect = run.analysis.suspects[attempt.index]
-    brief = Brief(best_of(run), run.shown, suspect, run.settings.model, run.settings.seed)
+    settings, structure = run.settings, run.means.structure
+    brief = Brief(best_of(run), run.shown, suspect, settings.model, settings.seed, structure)
     reply = tools.ask(proposals.request(brief, attempt, run.problems))
     if isinstance(reply, Problem):
         return Modified(attempt, None, (reply,))
