@@ -4,7 +4,9 @@ Each case is a folder with ``workflow.yaml``, ``reference.yaml`` (the smallest r
 ``train.yaml``, ``holdout.yaml`` and ``script.yaml``. The scripted model runs the flawed workflow
 on its train scenarios; what the rules make of it is compared with where the two files differ.
 
-    python bench/diagnosis.py [FOLDER] [--json FILE]
+    python bench/diagnosis.py [FOLDER] [--made] [--json FILE]
+
+``--made`` takes the references instead, and puts flaws into them one by one (see `flawing`).
 """
 
 from __future__ import annotations
@@ -13,14 +15,18 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from flawing import flawed
 
 from finetune_fsm.codec import canonical
 from finetune_fsm.execution.limits import Settings
 from finetune_fsm.improve.blame import suspects
 from finetune_fsm.improve.gate import problems_with
 from finetune_fsm.improve.grants import NOTHING, Grants
+from finetune_fsm.improve.lint import findings, fixed
 from finetune_fsm.improve.model import Attempt, Draft, Strategy
 from finetune_fsm.improve.places import changes
 from finetune_fsm.improve.repairs import repairs
@@ -68,6 +74,8 @@ class Row:
     equal: int
     passing: int
     by: str
+    findings: int
+    fixed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Case:
     """A flawed workflow with its tests and its repair."""
 
     folder: Path
+    name: str
     kind: str
     workflow: Workflow
     reference: Workflow
@@ -95,7 +104,19 @@ def case_in(folder: Path) -> Case:
     train, holdout = (
         load_suite(folder / name, workflow=workflow) for name in ("train.yaml", "holdout.yaml")
     )
-    return Case(folder, kind, workflow, load(folder / "reference.yaml"), train, holdout)
+    return Case(
+        folder, folder.name, kind, workflow, load(folder / "reference.yaml"), train, holdout
+    )
+
+
+def made_from(case: Case) -> Iterator[Case]:
+    """Yield the case with each flaw put into its reference that a train scenario notices."""
+    if not case.run(case.reference, case.train).solved:
+        return
+    for number, (kind, workflow) in enumerate(flawed(case.reference)):
+        made = replace(case, kind=kind, workflow=workflow, name=f"{case.name}/{number}")
+        if not made.run(workflow, case.train).solved:
+            yield made
 
 
 def field_of(path: tuple[str | int, ...], known: Workflow) -> Field:
@@ -131,7 +152,7 @@ def row_of(case: Case) -> Row:
         if not passing and all(case.run(draft, s).solved for s in (case.train, case.holdout)):
             passing, by = number, repair.code
     return Row(
-        case.folder.name,
+        case.name,
         case.kind,
         ", ".join(sorted(".".join(filter(None, field)) for field in truth)),
         rank,
@@ -141,7 +162,25 @@ def row_of(case: Case) -> Row:
         equal,
         passing,
         by,
+        len(
+            findings(
+                case.workflow,
+                check_text(case.workflow.text, folder=case.folder).problems,
+                case.train,
+            )
+        ),
+        _fixed(case),
     )
+
+
+def _fixed(case: Case) -> str:
+    """What ``lint --fix`` would make of it: nothing, something, or all pass."""
+    after = fixed(case.workflow, suite=case.train)
+    if not after.made:
+        return ""
+    workflow = check_text(after.text, folder=case.folder).workflow
+    solved = workflow and all(case.run(workflow, s).solved for s in (case.train, case.holdout))
+    return "passes" if solved else "made"
 
 
 def made(case: Case, number: int, *, grants: Grants = NOTHING) -> Workflow | None:
@@ -156,7 +195,10 @@ def made(case: Case, number: int, *, grants: Grants = NOTHING) -> Workflow | Non
     return check_text(text, folder=own.folder).workflow
 
 
-HEADS = ("case", "kind", "flaw", "suspect", "repairs", "refused", "equal", "passing", "by")
+HEADS = (
+    *("case", "kind", "flaw", "suspect", "repairs", "refused"),
+    *("equal", "passing", "by", "findings", "fixed"),
+)
 
 
 def table(rows: list[Row]) -> str:
@@ -170,22 +212,37 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def by_kind(rows: list[Row]) -> str:
+    """Return how it went with each kind of flaw, as Markdown."""
+    lines = ["| kind | flaws | first | first three | repaired |", "|---|---|---|---|---|"]
+    for kind in sorted({row.kind for row in rows}):
+        of_kind = [row for row in rows if row.kind == kind]
+        first, three = (sum(0 < r.suspect <= most for r in of_kind) for most in (1, 3))
+        mended = sum(r.passing > 0 for r in of_kind)
+        lines.append(f"| {kind} | {len(of_kind)} | {first} | {three} | {mended} |")
+    return "\n".join(lines)
+
+
 def summary(rows: list[Row]) -> dict[str, int]:
     """Return what the rows say together."""
-    flawed = [row for row in rows if row.kind != "good"]
+    bad = [row for row in rows if row.kind != "good"]
     good = [row for row in rows if row.kind == "good"]
     return {
-        "flawed": len(flawed),
-        "first suspect": sum(row.suspect == 1 for row in flawed),
-        "among the first three": sum(0 < row.suspect <= 3 for row in flawed),
-        "a rule repairs it (train and hold-out pass)": sum(row.passing > 0 for row in flawed),
-        "a rule makes the reference itself": sum(row.equal > 0 for row in flawed),
-        "repairs proposed": sum(row.repairs for row in flawed),
-        "of them refused by the gate": sum(row.refused for row in flawed),
+        "flawed": len(bad),
+        "first suspect": sum(row.suspect == 1 for row in bad),
+        "among the first three": sum(0 < row.suspect <= 3 for row in bad),
+        "a rule repairs it (train and hold-out pass)": sum(row.passing > 0 for row in bad),
+        "a rule makes the reference itself": sum(row.equal > 0 for row in bad),
+        "lint finds something": sum(row.findings > 0 for row in bad),
+        "lint --fix makes something": sum(bool(row.fixed) for row in bad),
+        "and it passes then": sum(row.fixed == "passes" for row in bad),
+        "repairs proposed": sum(row.repairs for row in bad),
+        "of them refused by the gate": sum(row.refused for row in bad),
         "good": len(good),
         "good ones with a suspect or a repair": sum(
             bool(row.suspected or row.repairs) for row in good
         ),
+        "good ones in which lint finds something": sum(row.findings > 0 for row in good),
     }
 
 
@@ -194,14 +251,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, default=CASES)
     parser.add_argument("--json", type=Path, help="write the rows there too")
+    parser.add_argument("--made", action="store_true", help="put flaws into the references")
     given = parser.parse_args()
     folders = sorted(path.parent for path in given.folder.glob("*/reference.yaml"))
     if not folders:
         print(f"no cases in {given.folder}", file=sys.stderr)
         return 2
     started = time.monotonic()
-    rows = [row_of(case_in(folder)) for folder in folders]
-    print(table(rows))
+    cases = [case_in(folder) for folder in folders]
+    if given.made:
+        cases = [made for case in cases for made in made_from(case)]
+    rows = [row_of(case) for case in cases]
+    print(by_kind(rows) if given.made else table(rows))
     print()
     totals = summary(rows)
     for name, value in totals.items():

@@ -134,6 +134,19 @@ FLAWS: dict[str, Flaw] = {
         (("Which.*Lisbon", "Lisbon"), ("Which.*Porto", "Porto"), *SHOUTS),
         "save_as: city", ("states", "find", "save_as"),
     ),
+    "unsaved_branch": Flaw(
+        ASK + CHOOSE + "      - {state: left, description: A left}\n"
+        "      - {state: right, description: A right}\n"
+        + SIDES.replace("prompt: 'right', save_as: out", "prompt: 'right', save_as: outcome"),
+        (scenario("left", equals("out", "L"), ask="left"),
+         scenario("right", equals("out", "R"), ask="right")),
+        (*SIDE, ("<asked>\nleft", "1"), ("<asked>\nright", "2")),
+        "prompt: 'right', save_as: out,", ("states", "right", "save_as"),
+    ),
+    "blind_prompt": Flaw(
+        ASK + WORK.replace(" {{word}}", " it") + "  log: {type: prompt, prompt: 'Log {{word}}'}\n",
+        BOTH, SHOUTS, "Word: {{word}}", ("states", "work", "prompt"),
+    ),
     "missing_state": Flaw(
         "  ask: {type: input, prompt: 'Text?', save_as: text, next: work}\n"
         "  work: {type: prompt, prompt: 'Shout {{city}}', save_as: out, next: end}\n",
@@ -213,7 +226,7 @@ FLAWS: dict[str, Flaw] = {
         "  ask: {type: input, prompt: 'Say it', save_as: word, next: work}\n"
         + WORK.replace("{{word}}", "{{city}}"),
         BOTH, (("Shout (?!Lisbon$|Porto$)", "WHAT?"), *SHOUTS),
-        "Shout {{word}}", ("states",),
+        "Shout {{word}}", ("states", "ask", "save_as"),
     ),
     "contradiction": Flaw(
         ASK + WORK.replace(

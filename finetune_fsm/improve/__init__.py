@@ -1,7 +1,7 @@
 """From a failing suite to a draft of a better workflow, and the gate that a draft must pass.
 
 model         the values that flow
-diagnosis     blame; repairs with rules_names, rules_ways, rules_texts over a scene; phrases
+diagnosis     blame, clues; repairs with rules_names reads ways choices texts; scene, phrases
 lint          lint, finding, mending with lint_rules, lint_tests: by rule, no model asked
 asking        reflection proposals testgen judge; wording replies prompts/*.txt
 comparing     compare changes

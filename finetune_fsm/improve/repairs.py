@@ -2,8 +2,8 @@
 
 Each rule is a generator over what a `Scene` shows. None reads an expected text into a prompt. They
 stand in the order of their likelihood: first what is wrong whatever the tests say (`rules_names`),
-then the ways that runs took (`rules_ways`), then what the words of a prompt suggest
-(`rules_texts`).
+then the ways that runs took (`rules_ways`, `rules_choices`), what prompts forget (`rules_reads`),
+and last what the words of a prompt suggest (`rules_texts`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from finetune_fsm.improve.model import Repair
+from finetune_fsm.improve.rules_choices import missing_option, swapped_options
 from finetune_fsm.improve.rules_names import (
-    ignored_input,
-    ignored_reply,
     missing_save,
     missing_state,
     misspelt_placeholder,
@@ -22,7 +21,9 @@ from finetune_fsm.improve.rules_names import (
     renamed_answer,
     renamed_placeholder,
     renamed_save,
+    unsaved_branch,
 )
+from finetune_fsm.improve.rules_reads import blind_prompt, ignored_input, ignored_reply
 from finetune_fsm.improve.rules_texts import (
     contradiction,
     cut_reply,
@@ -36,8 +37,6 @@ from finetune_fsm.improve.rules_texts import (
 from finetune_fsm.improve.rules_ways import (
     endless_loop,
     exchanged_ways,
-    missing_option,
-    swapped_options,
     unreached_state,
     wrong_order,
     wrong_start,
@@ -56,6 +55,7 @@ RULES: tuple[Rule, ...] = (
     wrong_start,
     missing_save,
     renamed_save,
+    unsaved_branch,
     cut_reply,
     odd_default,
     swapped_options,
@@ -66,6 +66,7 @@ RULES: tuple[Rule, ...] = (
     missing_state,
     ignored_input,
     ignored_reply,
+    blind_prompt,
     renamed_answer,
     renamed_placeholder,
     contradiction,

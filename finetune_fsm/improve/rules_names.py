@@ -18,11 +18,13 @@ from finetune_fsm.improve.scene import (
     titled,
     way_path,
     ways_back,
-    ways_on,
     words_of,
 )
 from finetune_fsm.workflow.edits import Edit, EditOp
 from finetune_fsm.workflow.model import BUILT_IN_VARIABLES, END, State, StateKind
+
+SIMILAR = 0.7
+"""From which likeness on, 0..1, a name is taken for another misspelt."""
 
 _BRACES = re.compile(r"(?<![{$])\$?\{{1,2}\s*([A-Za-z0-9_]+)\s*\}{1,2}(?!\})")
 """Braces with one name inside, with spaces or too few of them."""
@@ -43,7 +45,7 @@ def _close(name: str, known: frozenset[str]) -> list[str]:
     folded = {_folded(other): other for other in sorted(known)}
     if _folded(name) in folded:
         return [folded[_folded(name)]]
-    return get_close_matches(name, sorted(known), n=1)
+    return get_close_matches(name, sorted(known), n=1, cutoff=SIMILAR)
 
 
 def _folded(name: str) -> str:
@@ -71,14 +73,14 @@ def odd_placeholder(scene: Scene) -> Iterator[Repair]:
 def renamed_save(scene: Scene) -> Iterator[Repair]:
     """A variable is wanted that nothing saves, and a state before saves one that nobody wants."""
     for name, saver in _renamings(scene):
-        if saver.kind is StateKind.PROMPT or asks_for(saver, name):
+        if not _is_named_well(saver) or asks_for(saver, name):
             yield _renamed("renamed_save", saver, name)
 
 
 def renamed_answer(scene: Scene) -> Iterator[Repair]:
-    """The same for an answer to a question that does not speak of what is wanted: a guess."""
+    """The same for an answer to a question that speaks of what it is saved as: a guess."""
     for name, saver in _renamings(scene):
-        if saver.kind is StateKind.INPUT and not asks_for(saver, name):
+        if _is_named_well(saver) and not asks_for(saver, name):
             yield _renamed("renamed_answer", saver, name)
 
 
@@ -97,9 +99,14 @@ def _renamings(scene: Scene) -> Iterator[tuple[str, State]]:
     """Names that nothing saves, with each state before that saves what nobody wants."""
     unwanted = scene.workflow.saved_variables - scene.read - scene.tested
     for name, reader in _unset(scene):
-        savers = [s for s in _before(scene, reader) if s.save_as in unwanted]
+        savers = [s for s in states_before(scene, reader) if s.save_as in unwanted]
         for saver in sorted(savers, key=lambda s: not asks_for(s, name)):
             yield name, saver
+
+
+def _is_named_well(saver: State) -> bool:
+    """Whether an answer is saved as what its question speaks of."""
+    return saver.kind is StateKind.INPUT and asks_for(saver, saver.save_as or "")
 
 
 def _renamed(code: str, saver: State, name: str) -> Repair:
@@ -110,11 +117,29 @@ def _renamed(code: str, saver: State, name: str) -> Repair:
 def missing_save(scene: Scene) -> Iterator[Repair]:
     """A variable is read or tested, but nothing saves it; some state before it saves nothing."""
     for name, reader in _unset(scene):
-        silent = [s for s in _before(scene, reader) if not s.save_as]
+        silent = [s for s in states_before(scene, reader) if not s.save_as]
         for state in sorted(silent, key=lambda s: not asks_for(s, name)):
             why = f"nothing saves '{name}', and '{state.name}' saves nothing"
             edit = Edit(EditOp.SET, (*state.origin, "save_as"), name)
             yield repair("missing_save", why, edit)
+
+
+def unsaved_branch(scene: Scene) -> Iterator[Repair]:
+    """A variable is saved on one way and not on another: let the state there save it too."""
+    unwanted = scene.workflow.saved_variables - scene.read - scene.tested
+    for result, failure in scene.failures():
+        name, visited = failure.assertion.target, result.rollout.visited
+        savers = [s for s in scene.states if s.save_as == name]
+        if failure.actual is not None or not savers or any(s.name in visited for s in savers):
+            continue
+        for state in (scene.workflow.states.get(n) for n in reversed(dict.fromkeys(visited))):
+            alike = state is not None and any(state.kind is s.kind for s in savers)
+            if state is None or not alike or state.next_options:
+                continue
+            if not state.save_as or state.save_as in unwanted:
+                why = f"'{state.name}' does not save '{name}', as '{savers[0].name}' does elsewhere"
+                edit = Edit(EditOp.SET, (*state.origin, "save_as"), name)
+                yield repair("unsaved_branch", why, edit, result.scenario.name)
 
 
 def missing_state(scene: Scene) -> Iterator[Repair]:
@@ -122,7 +147,7 @@ def missing_state(scene: Scene) -> Iterator[Repair]:
     for name, reader in _unset(scene):
         if reader is None or reader.kind is not StateKind.PROMPT or len(reader.origin) > 2:
             continue
-        sources = [s.save_as for s in _before(scene, reader) if s.kind is StateKind.INPUT]
+        sources = [s.save_as for s in states_before(scene, reader) if s.kind is StateKind.INPUT]
         befores = [last_step(scene.workflow, n) for n in _owners_before(scene, reader)]
         if not sources or not sources[0] or not befores:
             continue
@@ -142,41 +167,6 @@ def missing_state(scene: Scene) -> Iterator[Repair]:
             yield repair("missing_state", why, *edits)
 
 
-def ignored_input(scene: Scene) -> Iterator[Repair]:
-    """An answer is asked for and saved, and no prompt ever reads it."""
-    yield from _ignored(scene, StateKind.INPUT, "ignored_input")
-
-
-def ignored_reply(scene: Scene) -> Iterator[Repair]:
-    """A step's reply is saved, and no step after it reads it."""
-    yield from _ignored(scene, StateKind.PROMPT, "ignored_reply")
-
-
-def _ignored(scene: Scene, kind: StateKind, code: str) -> Iterator[Repair]:
-    what = {StateKind.INPUT: "is asked for", StateKind.PROMPT: "is found out"}[kind]
-    failing = [state for _, _, state in scene.writers()]
-    for state in scene.states:
-        name = state.save_as or ""
-        if state.kind is not kind or state.next_options or not NAME.fullmatch(name):
-            continue  # a reply that a choice between options follows is read there
-        if name in scene.read:
-            continue
-        reader = _next_reader(scene, state)
-        if kind is StateKind.PROMPT and name in scene.tested and reader not in failing:
-            continue  # it is a result, and what follows does without it
-        if reader is not None and reader.prompt:
-            why = f"'{name}' {what}, but no prompt uses it"
-            text = f"{reader.prompt.rstrip()}\n\n{titled(name)}: {{{{{name}}}}}"
-            yield repair(code, why, *set_prompt(reader, text))
-
-
-def _next_reader(scene: Scene, state: State) -> State | None:
-    """The prompt state that comes next after *state*, the first in the document of several."""
-    far = distances(ways_on(scene.workflow), state.name)
-    later = [s for s in scene.prompts if far.get(s.name)]
-    return min(later, key=lambda s: far[s.name], default=None)
-
-
 def _unset(scene: Scene) -> Iterator[tuple[str, State | None]]:
     """Variables that are read or tested and that nothing sets, each with a state that reads it."""
     found: dict[str, State | None] = {}
@@ -190,10 +180,10 @@ def _unset(scene: Scene) -> Iterator[tuple[str, State | None]]:
     yield from found.items()
 
 
-def _before(scene: Scene, reader: State | None) -> list[State]:
-    """Prompt and input states from which a way leads to *reader* or the end, the nearest first.
+def states_before(scene: Scene, reader: State | None) -> list[State]:
+    """Return the states that ask, and from which a way leads to *reader* or the end, nearest first.
 
-    Those from which none leads come last, if they stand before it in the document.
+    Where none leads there, those that stand before it in the document. Pure.
     """
     goal = reader.name if reader is not None else END
     far = distances(ways_back(scene.workflow), goal)
@@ -217,5 +207,6 @@ def _free_name(scene: Scene, name: str) -> str:
 
 
 def asks_for(state: State, name: str) -> bool:
-    """Whether the prompt of *state*, what it reads left out, speaks of *name*."""
-    return mentions(re.sub(r"\{\{\w+\}\}", " ", state.prompt or ""), name)
+    """Whether the name of *state*, or its prompt but for what that reads, speaks of *name*."""
+    said = re.sub(r"\{\{\w+\}\}", " ", state.prompt or "")
+    return mentions(f"{words_of(state.name)} {said}", name)

@@ -8,8 +8,11 @@ import pytest
 from flaws import (
     ASK,
     BOTH,
+    CHOOSE,
     FLAWS,
     SHOUTS,
+    SIDE,
+    SIDES,
     WORK,
     Flaw,
     contains,
@@ -116,10 +119,40 @@ def test_a_text_is_blamed_less_when_another_state_should_have_written_it() -> No
     assert blamed.index(("states", "work", "next")) < blamed.index(("states", "work", "prompt"))
 
 
+def test_a_choice_that_the_scenario_wants_was_no_mistake() -> None:
+    states = CHOOSE + (
+        "      - {state: go_left, description: A left}\n"
+        "      - {state: go_right, description: Else}\n"
+        "  go_left: {type: transition, next: end}\n  go_right: {type: transition, next: left}\n"
+    )
+    flaw = Flaw(
+        ASK + states + SIDES,
+        (scenario("left", reached("go_left"), reached("left"), ask="left"),
+         scenario("right", reached("left"), ask="right")),
+        (*SIDE, ("<asked>\nleft", "1"), ("<asked>\nright", "2")), "", (),
+    )  # fmt: skip
+    assert suspects(flaw.workflow, flaw.run(flaw.workflow))[0].path == ("states", "go_left", "next")
+
+
+def test_in_a_run_without_an_end_the_way_back_is_blamed_before_the_choices_on_it() -> None:
+    states = CHOOSE + (
+        "      - {state: go_left, description: A left}\n"
+        "      - {state: go_right, description: Else}\n"
+        "  go_left: {type: transition, next: ask}\n  go_right: {type: transition, next: left}\n"
+    )
+    flaw = Flaw(
+        ASK + states + SIDES,
+        (scenario("left", reached("left"), equals("out", "L"), ask="left"),
+         scenario("right", reached("left"), ask="right")),
+        (*SIDE, ("<asked>\nleft", "1"), ("<asked>\nright", "2")), "", (),
+    )  # fmt: skip
+    assert suspects(flaw.workflow, flaw.run(flaw.workflow))[0].path == ("states", "go_left", "next")
+
+
 FIELDS = {"prompt", "next", "next_options", "save_as", "default_value", "num_predict"}
 
 
-@settings(max_examples=120)
+@settings(max_examples=80)
 @given(st.data())
 def test_a_suspect_is_a_field_that_there_can_be_and_a_failing_scenario_points_at_it(
     data: st.DataObject,

@@ -239,7 +239,7 @@ def test_failing_runs_point_at_fields_with_the_likeliest_repair() -> None:
     assert first.repair[0].value == 64
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(workflows())
 def test_fixing_keeps_a_workflow_valid_and_finds_nothing_more_to_fix(one: Workflow) -> None:
     before = found(one)
@@ -255,7 +255,7 @@ def test_fixing_keeps_a_workflow_valid_and_finds_nothing_more_to_fix(one: Workfl
     assert bool(done.made) == (done.text != one.text)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(workflows())
 def test_an_obvious_repair_takes_its_finding_away_and_brings_none(one: Workflow) -> None:
     before = {(f.code, f.problem.path, f.problem.message) for f in found(one)}
