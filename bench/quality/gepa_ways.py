@@ -255,12 +255,16 @@ def _improve(
 
     adapter = Adapter(task, text_of, EvaluationBatch)
     watch = _Watch(task, adapter)
+    given: dict[str, Any] = {
+        "reflection_prompt_template": template,
+        "seed": task.seed,
+        **task.options,
+    }
     result = gepa.optimize(
         seed_candidate=seed_candidate,
         trainset=list(task.train.scenarios),
         adapter=adapter,
         reflection_lm=_reflection(task),
-        reflection_prompt_template=template,
         stop_callbacks=[
             lambda _: task.llm.spent.calls >= task.cap,
             ScoreThresholdStopper(1.0),
@@ -268,8 +272,7 @@ def _improve(
         ],
         callbacks=[watch],
         logger=_Quiet(),
-        seed=task.seed,
-        **task.options,
+        **given,
     )
     solved = max(result.val_aggregate_scores) >= 1.0
     text = adapter.text(result.candidates[result.best_idx])
