@@ -7,7 +7,8 @@ Like all that looks at words (see `phrases`), it would rather say nothing than c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 from finetune_fsm.errors import Path, Problem, Severity
 from finetune_fsm.improve.phrases import (
@@ -19,11 +20,11 @@ from finetune_fsm.improve.phrases import (
     told_defaults,
     wanted_tokens,
 )
-from finetune_fsm.improve.scene import options_path, place_of, way_path
+from finetune_fsm.improve.scene import mentions, options_path, place_of, way_path, words_of
 from finetune_fsm.improve.ways import reached
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.graph import available, unreachable
-from finetune_fsm.workflow.model import END, State, StateKind, Workflow
+from finetune_fsm.workflow.model import END, Option, State, StateKind, Workflow
 
 _REST = re.compile(
     r"\b(?:else|other|others|otherwise|anything|any|none|neither|rest|default|fallback|unclear"
@@ -111,6 +112,29 @@ def missing_fallback(workflow: Workflow) -> Iterator[Problem]:
             yield doubt("missing_fallback", message, _way(workflow, state), hint)
 
 
+def crossed_options(workflow: Workflow) -> Iterator[Problem]:
+    """Two options each speak of the state to which the other leads."""
+    for state in workflow.states.values():
+        for one, other in crossed(state.next_options):
+            names = f"'{one_line(one.state)}' and '{one_line(other.state)}'"
+            message = f"the options to {names} each speak of the other"
+            yield doubt("crossed_options", message, _way(workflow, state), "exchange the states")
+
+
+def crossed(options: Sequence[Option]) -> Iterator[tuple[Option, Option]]:
+    """Yield the pairs of options that each speak of the other's state, not of their own. Pure."""
+    for one, other in combinations(options, 2):
+        mine, others = ({*words_of(o.state).lower().split()} for o in (one, other))
+        own, foreign = " ".join(mine - others), " ".join(others - mine)
+        turned = mentions(one.description, foreign) and mentions(other.description, own)
+        if (
+            turned
+            and not mentions(one.description, own)
+            and not mentions(other.description, foreign)
+        ):
+            yield one, other
+
+
 def contradiction(workflow: Workflow) -> Iterator[Problem]:
     """A prompt wants the answer alone, and asks for more."""
     for state in prompts_of(workflow):
@@ -177,6 +201,7 @@ RULES: tuple[Callable[[Workflow], Iterator[Problem]], ...] = (
     ignored_input,
     idle_choice,
     missing_fallback,
+    crossed_options,
     contradiction,
     short_limit,
     odd_default,

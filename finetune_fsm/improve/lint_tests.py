@@ -108,6 +108,7 @@ WHY: Mapping[str, str] = {
     "duplicate_option": "a model is asked to tell apart what leads to the same",
     "idle_choice": "a model is asked to choose, and nothing comes of it",
     "missing_fallback": "what fits no option is sent the way of one that it does not fit",
+    "crossed_options": "a model that goes by the descriptions is sent the wrong way",
     "contradiction": "a model follows the one or the other, as it happens",
     "short_limit": "replies end in the middle of a sentence",
     "unbounded_reply": "a model that repeats itself writes until the time is over",

@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from finetune_fsm.errors import InvalidDocument, Path
 from finetune_fsm.improve.changes import set_prompt
 from finetune_fsm.improve.finding import Finding, key, observed
+from finetune_fsm.improve.lint_rules import crossed
 from finetune_fsm.improve.model import Repair
 from finetune_fsm.improve.phrases import contradictory, languages_in, told_defaults, wanted_tokens
 from finetune_fsm.improve.repairs import repairs
-from finetune_fsm.improve.scene import options_path, repair
+from finetune_fsm.improve.scene import options_path, repair, way_path
 from finetune_fsm.scenarios.model import Suite, SuiteReport
 from finetune_fsm.workflow.edits import Edit, EditOp
 from finetune_fsm.workflow.load import check_text
-from finetune_fsm.workflow.model import PLACEHOLDER, Workflow
+from finetune_fsm.workflow.model import PLACEHOLDER, Option, State, Workflow
 from finetune_fsm.workflow.splice import splice
 
 MENDING: Mapping[str, tuple[str, ...]] = {
@@ -27,6 +28,7 @@ MENDING: Mapping[str, tuple[str, ...]] = {
     "unset_target": ("missing_save", "renamed_save"),
     "unused_save": ("misspelt_placeholder", "renamed_save", "ignored_input", "ignored_reply"),
     "ignored_input": ("ignored_input",),
+    "crossed_options": ("crossed_options",),
     "contradiction": ("contradiction",),
     "short_limit": ("short_limit",),
     "odd_default": ("odd_default",),
@@ -99,6 +101,8 @@ def _plain_repairs(workflow: Workflow) -> Iterator[Repair]:
     """Repairs of what lint's own rules find and no failing run is needed for."""
     described = languages_in(workflow.description)
     for state in workflow.states.values():
+        for one, other in crossed(state.next_options):
+            yield _exchanged(workflow, state, one, other)
         prompt, options = state.prompt or "", options_path(workflow, state)
         more = contradictory(prompt)
         if len(more) == 1 and not PLACEHOLDER.search(more[0]) and prompt != more[0]:
@@ -116,3 +120,13 @@ def _plain_repairs(workflow: Workflow) -> Iterator[Repair]:
         if len(described) == len(named) == 1:
             edits = set_prompt(state, prompt.replace(named[0], described[0]))
             yield repair("other_language", "the description says so", *edits)
+
+
+def _exchanged(workflow: Workflow, state: State, one: Option, other: Option) -> Repair:
+    path = (*(way_path(workflow, state) or ()), "next_options")
+    places = state.next_options.index(one), state.next_options.index(other)
+    edits = (
+        Edit(EditOp.SET, (*path, place, "state"), option.state)
+        for place, option in zip(places, (other, one), strict=True)
+    )
+    return repair("crossed_options", "each speaks of the other", *edits)

@@ -42,18 +42,41 @@ def missing_option(scene: Scene) -> Iterator[Repair]:
 
 
 def swapped_options(scene: Scene) -> Iterator[Repair]:
-    """A model chose options where scenarios want others: let each lead where it should."""
+    """A model chose options where scenarios want others: let each lead where it should.
+
+    First in the order that most runs ask for, then two and two: a model that is told nonsense
+    chooses the same whatever it is asked.
+    """
     for name, seen in _choices_made(scene).items():
         state = scene.workflow.states[name]
-        targets = state.targets
-        best = _likeliest_order(seen, len(targets))
-        moved = {i: targets[to] for i, to in enumerate(best) if targets[to] != targets[i]}
-        if moved:
-            shown = ", ".join(f"'{target}'" for target in moved.values())
-            why = f"the options of '{name}' that lead to {shown} look exchanged"
-            place = (*(way_path(scene.workflow, state) or ()), "next_options")
-            edits = (Edit(EditOp.SET, (*place, i, "state"), to) for i, to in moved.items())
-            yield repair("swapped_options", why, *edits)
+        own = tuple(range(len(state.targets)))
+        missed = Counter(
+            {
+                (min(i, j), max(i, j)): n
+                for i, all_ in seen.items()
+                for j, n in all_.items()
+                if i != j
+            }
+        )
+        swaps = (tuple({a: b, b: a}.get(i, i) for i in own) for (a, b), _ in missed.most_common())
+        likeliest = _likeliest_order(seen, len(own))
+        for order in dict.fromkeys((likeliest, *swaps)):
+            moved = {
+                index: state.targets[to]
+                for index, to in enumerate(order)
+                if state.targets[to] != state.targets[index]
+            }
+            if moved:
+                code = "swapped_options" if order == likeliest else "swapped_two"
+                yield _reordered(code, scene, state, moved)
+
+
+def _reordered(code: str, scene: Scene, state: State, moved: Mapping[int, str]) -> Repair:
+    shown = ", ".join(f"'{target}'" for target in moved.values())
+    why = f"the options of '{state.name}' that lead to {shown} look exchanged"
+    place = (*(way_path(scene.workflow, state) or ()), "next_options")
+    edits = (Edit(EditOp.SET, (*place, i, "state"), to) for i, to in moved.items())
+    return repair(code, why, *edits)
 
 
 def _likeliest_order(seen: Mapping[int, Counter[int]], count: int) -> tuple[int, ...]:

@@ -60,6 +60,10 @@ DOUBTS: dict[str, tuple[Workflow, tuple[str | int, ...]]] = {
     "missing_fallback": (
         workflow(CHOICE + LEFT + "  third: {type: prompt, prompt: T, next: end}\n"),
         ("states", "work", "next_options")),
+    "crossed_options": (
+        workflow(CHOICE.replace("A left", "x").replace("A right", "A left").replace(
+            "description: x", "description: A right") + LEFT),
+        ("states", "work", "next_options")),
     "contradiction": (
         workflow(asking("Shout {{word}}. Explain why. Reply with the word alone.")),
         ("states", "work", "prompt")),
@@ -99,7 +103,7 @@ def test_every_rule_has_an_example_and_a_reason() -> None:
 
 
 def test_what_mends_are_rules_that_there_are() -> None:
-    plain = {"contradiction", "short_limit", "odd_default", "other_language"}
+    plain = {"crossed_options", "contradiction", "short_limit", "odd_default", "other_language"}
     rules = {rule.__name__ for rule in REPAIRS} | plain
     assert {name for names in MENDING.values() for name in names} <= rules
     assert set(MENDING) <= set(WHY)
@@ -201,6 +205,15 @@ def test_an_obvious_repair_is_made(code: str) -> None:
     assert after is not None
     left = [finding for finding in found(after, suite) if finding.repair]
     assert left == []
+
+
+def test_crossed_options_are_exchanged() -> None:
+    one, _ = DOUBTS["crossed_options"]
+    done = fixed(one)
+    assert [finding.code for finding in done.made] == ["crossed_options"]
+    assert "{state: left, description: A left}" in done.text
+    half = CHOICE.replace("A right", "Not left") + LEFT
+    assert codes(workflow(half)) == []
 
 
 def test_where_two_states_could_be_meant_nothing_is_obvious() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flaws import ASK, BOTH, FLAWS, SHOUTS, WORK, Flaw, equals
+from flaws import ASK, BOTH, FLAWS, SHOUTS, SIDE, WORK, Flaw, equals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judged import reports
@@ -165,6 +165,17 @@ def test_a_variable_that_somebody_wants_is_not_renamed() -> None:
     found = repairs(wanted.workflow, wanted.run(wanted.workflow))
     changed = [edit.path for repair in found for edit in repair.edits]
     assert ("states", "right", "save_as") not in changed
+
+
+def test_options_of_which_one_is_always_chosen_are_exchanged_too() -> None:
+    flaw = FLAWS["missing_option"]
+    one = Flaw(flaw.states, flaw.scenarios[:2], (*SIDE, ("", "1")), "", ())
+    report = one.run(one.workflow)
+    assert [result.passed for result in report.results] == [True, False]
+    found = [r for r in repairs(one.workflow, report) if r.code.startswith("swapped")]
+    assert [(r.code, [edit.value for edit in r.edits]) for r in found] == [
+        ("swapped_two", ["right", "left"])
+    ]
 
 
 def test_a_state_after_which_a_model_chooses_is_not_moved() -> None:
