@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -158,25 +158,26 @@ def reopen_run(
     folder = places.find(where)
     with alone(folder.parent, beginning_of(folder).settings):
         journal, reading = JournalFile.reopen(folder / places.JOURNAL)
-        history = rebuilt(folder, reading)
-        settings = _changed(history, max_iterations, jobs, budget)
-        history = reopened(history, settings)
-        sources = {} if ignore_changes else history.beginning.sources
-        check_sources(sources)
-        spent, keep = history.run.usage + history.owed, len(history.steps)
-        meter = Meter(settings.budget, spent=spent, seconds=history.seconds)
-        with kept(journal, meter) as keeper:
-            memo = _memo(llm, meter, hands, keeper, history)
-            notes = _differences(history, memo, hands)
-            lost = history.lost[keep]
-            keeper.resume(Resumption(keep, __version__, now(), spec, settings, lost))
-            tell = hands.get("note", ignore_notes)
-            for message in notes:
-                keeper.note(message)
-                tell(message)
-            tools = _tools(memo, meter, hands, sources)
-            watch = _Watch(keeper, memo, tell)
-            yield Session(_loop(history.run, tools, hands, watch, history), folder, meter)
+        with closing(journal):  # a refusal lets go of it, too
+            history = rebuilt(folder, reading)
+            settings = _changed(history, max_iterations, jobs, budget)
+            history = reopened(history, settings)
+            sources = {} if ignore_changes else history.beginning.sources
+            check_sources(sources)
+            spent, keep = history.run.usage + history.owed, len(history.steps)
+            meter = Meter(settings.budget, spent=spent, seconds=history.seconds)
+            with kept(journal, meter) as keeper:
+                memo = _memo(llm, meter, hands, keeper, history)
+                notes = _differences(history, memo, hands)
+                lost = history.lost[keep]
+                keeper.resume(Resumption(keep, __version__, now(), spec, settings, lost))
+                tell = hands.get("note", ignore_notes)
+                for message in notes:
+                    keeper.note(message)
+                    tell(message)
+                tools = _tools(memo, meter, hands, sources)
+                watch = _Watch(keeper, memo, tell)
+                yield Session(_loop(history.run, tools, hands, watch, history), folder, meter)
 
 
 class _Watch:
