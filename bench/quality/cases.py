@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from finetune_fsm.codec import digest
 from finetune_fsm.errors import UsageError
 from finetune_fsm.scenarios.load import load_suite
 from finetune_fsm.scenarios.model import Suite
@@ -35,6 +36,7 @@ class Case:
         reference: The smallest repair.
         train: What every way may see.
         holdout: What none may see.
+        material: See `material`; of the files as they were read.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Case:
     reference: Workflow
     train: Suite
     holdout: Suite
+    material: str
 
 
 def read(folder: Path) -> Case:
@@ -72,6 +75,7 @@ def read(folder: Path) -> Case:
         reference=load(folder / "reference.yaml"),
         train=load_suite(folder / "train.yaml", workflow=start),
         holdout=load_suite(folder / "holdout.yaml", workflow=start),
+        material=_material(folder),
     )
 
 
@@ -93,6 +97,16 @@ def cases(wanted: Iterable[str] = ()) -> tuple[Case, ...]:
     """Return the cases that *wanted* names; raises as `names` and `read` do."""
     folders = _folders()
     return tuple(read(folders[name]) for name in names(wanted))
+
+
+def material(name: str) -> str:
+    """Return a digest of what the case called *name* gives a way and its verdict."""
+    return _material(_folders()[name])
+
+
+def _material(folder: Path) -> str:
+    files = ("workflow.yaml", "train.yaml", "holdout.yaml", "script.yaml")
+    return digest([(folder / file).read_text("utf-8") for file in files])
 
 
 def _folders() -> dict[str, Path]:

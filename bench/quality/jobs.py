@@ -15,7 +15,7 @@ from finetune_fsm.llm.base import LLM
 from finetune_fsm.storage.files import write_text
 from finetune_fsm.workflow.load import load
 from quality.calls import Counted
-from quality.cases import Case
+from quality.cases import Case, material
 from quality.verdict import verdict
 from quality.ways import Shipped, Task, way
 
@@ -56,12 +56,14 @@ def path_of(job: Job, out: Path) -> Path:
 
 
 def done(job: Job, out: Path) -> Mapping[str, Any] | None:
-    """Return the result of *job* if it was done before with the same cap and options."""
+    """Return the result of *job* if it was done before: the same case, cap and options."""
     try:
         found: Mapping[str, Any] = json.loads(path_of(job, out).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     same = found.get("format") == FORMAT and found["cap"] == job.cap
+    now = material(job.case)
+    same = same and found.get("material", now) == now  # the first results told nothing of it
     return found if same and found["options"] == _plain(job.options) else None
 
 
@@ -97,6 +99,7 @@ def result(job: Job, case: Case, counted: Counted, shipped: Shipped, llm: LLM) -
         "seed": job.seed,
         "cap": job.cap,
         "options": _plain(job.options),
+        "material": case.material,
         "kind": case.kind,
         "structural": case.structural,
         "good": case.good,

@@ -76,6 +76,8 @@ def test_what_was_done_is_not_done_again(tmp_path: Path) -> None:
     assert [path_of(job, tmp_path).stat().st_mtime_ns for job in jobs] == stamps
     assert done(replace(jobs[0], cap=31), tmp_path) is None
     assert done(replace(jobs[0], options={"iterations": 2}), tmp_path) is None
+    path_of(jobs[0], tmp_path).write_text(json.dumps({**first[0], "material": "old"}), "utf-8")
+    assert done(jobs[0], tmp_path) is None
 
 
 def test_a_job_that_breaks_is_told_leaves_no_result_and_the_others_go_on(
