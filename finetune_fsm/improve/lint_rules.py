@@ -12,10 +12,10 @@ from itertools import combinations
 
 from finetune_fsm.errors import Path, Problem, Severity
 from finetune_fsm.improve.phrases import (
+    choices_in,
     contradictory,
     languages_in,
     limits_in,
-    lists_in,
     tells_length,
     told_defaults,
     wanted_tokens,
@@ -177,8 +177,8 @@ def other_language(workflow: Workflow) -> Iterator[Problem]:
 def unsaid_choices(workflow: Workflow) -> Iterator[Problem]:
     """The description lists the answers that there are, and the one prompt names none of them."""
     for state in _only_prompt(workflow):
-        for text, members in lists_in(workflow.description):
-            if " or " in text and all(place_of(m, state.prompt or "") < 0 for m in members):
+        for text, members in choices_in(workflow.description):
+            if all(place_of(m, state.prompt or "") < 0 for m in members):
                 message = f"'{shown(state)}' does not say what the description does: {text}"
                 yield doubt(
                     "unsaid_choices", message, prompt_path(state), "list them in the prompt"

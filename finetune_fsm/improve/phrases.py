@@ -18,6 +18,8 @@ _LIST = re.compile(
 )
 _SENTENCE = re.compile(r".*?(?:[.!?]+(?:\s|\Z)|\n|\Z)", re.DOTALL)
 
+_ANNOUNCED = re.compile(r"(?:\b(?:says?|either|of|is|are|answers?|with)|:) ?$", re.IGNORECASE)
+
 _NUMBERS = {
     "one": 1, "a": 1, "an": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
     "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20,
@@ -62,10 +64,11 @@ LANGUAGES = (
 """Those that a description and a prompt are compared for."""
 
 _LANGUAGE = re.compile(rf"\b(?:{'|'.join(LANGUAGES)})\b")
+_GAP = r"[ ,:=\"'(]{1,3}"
 _TOLD_DEFAULT = re.compile(
-    r"(?:\benter|\breturn|\bempty|\bblank|\bnothing|\bdefault|\bdefaults to|\bdefault is)\b"
-    r"\W{1,3}(?:(?:for|means|is|to|gives|uses|=)\W{1,3})?(?P<a>[\w-]+)"
-    r"|\bin (?P<b>[\w-]+),? unless\b|\b(?P<c>[\w-]+) (?:if|when) (?:nothing|empty|none|it is left)",
+    rf"\b(?:enter|return|empty|blank|nothing){_GAP}(?:for|means|gives|uses|=){_GAP}(?P<a>[\w-]+)"
+    rf"|\bdefault(?: ?[:=] ?|s to | is )[\"']?(?P<b>[\w-]+)"
+    r"|\bin (?P<c>[\w-]+),? unless\b",
     re.IGNORECASE,
 )
 
@@ -76,6 +79,17 @@ def lists_in(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
         members = [word for word in re.split(r",? (?:or|and) |, ", match[0]) if word]
         if len(set(members)) == len(members) > 1:
             yield match[0], tuple(members)
+
+
+def choices_in(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the lists of *text* of which one member is to be taken, as `lists_in` does. Pure.
+
+    Two words with an "or" are as often two kinds of the same; they count after what announces them.
+    """
+    for listed, members in lists_in(text):
+        before = text[: text.find(listed)]
+        if " or " in listed and (len(members) > 2 or _ANNOUNCED.search(before)):
+            yield listed, members
 
 
 def sentences(text: str) -> tuple[str, ...]:

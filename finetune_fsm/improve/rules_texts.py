@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from finetune_fsm.improve.changes import set_prompt
 from finetune_fsm.improve.model import Repair
 from finetune_fsm.improve.phrases import (
+    choices_in,
     contradictory,
     languages_in,
     limits_in,
@@ -158,9 +159,8 @@ def _lists_for(scene: Scene, state: State) -> Iterator[list[str]]:
         yield sorted(wanted, key=lambda word: place_of(word, text))
         return
     if len(scene.prompts) == 1:
-        for old, members in lists_in(scene.workflow.description):
-            if " or " in old:
-                yield list(members)
+        for _, members in choices_in(scene.workflow.description):
+            yield list(members)
 
 
 def other_language(scene: Scene) -> Iterator[Repair]:

@@ -15,8 +15,9 @@ from finetune_fsm.improve.lint_rules import RULES
 from finetune_fsm.improve.lint_tests import TEST_RULES, WHY
 from finetune_fsm.improve.mending import MENDING
 from finetune_fsm.improve.repairs import RULES as REPAIRS
+from finetune_fsm.scenarios.load import find_suite, load_suite
 from finetune_fsm.scenarios.model import Suite
-from finetune_fsm.workflow.load import check_text
+from finetune_fsm.workflow.load import check_file, check_text
 from finetune_fsm.workflow.model import Workflow
 from finetune_fsm.workflow.splice import splice
 
@@ -280,3 +281,21 @@ def test_an_obvious_repair_takes_its_finding_away_and_brings_none(one: Workflow)
             left = {(f.code, f.problem.path, f.problem.message) for f in found(after)}
             assert left < before
             assert (finding.code, finding.problem.path, finding.problem.message) not in left
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FLAWED = {"recipe-scaler", "ticket-triage", "trip-planner"}
+"""Examples that are there to be improved, with a flaw that shows in the text."""
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(p for p in EXAMPLES.iterdir() if p.is_dir()), ids=lambda p: p.name
+)
+def test_no_example_raises_a_false_alarm(folder: Path) -> None:
+    path = folder / f"{folder.name}.yaml"
+    checked = check_file(path)
+    assert checked.workflow is not None
+    tests = find_suite(path)
+    suite = load_suite(tests, workflow=checked.workflow) if tests else None
+    told = findings(checked.workflow, checked.problems, suite)
+    assert bool(told) == (folder.name in FLAWED), told

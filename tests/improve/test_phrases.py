@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.improve.phrases import (
+    choices_in,
     contradictory,
     languages_in,
     limits_in,
@@ -42,6 +43,18 @@ def test_sentences_end_with_a_stop_or_a_line() -> None:
 )  # fmt: skip
 def test_a_list_of_words_is_seen(text: str, members: tuple[str, ...]) -> None:
     assert [found for _, found in lists_in(text)][-1:] == [members]
+
+
+def test_a_list_to_choose_from_is_announced_or_long() -> None:
+    told = (
+        "Says glad or sad",
+        "Answer with yes or no",
+        "kitchen, cleaning or repairs",
+        "It is a or b",
+    )
+    assert [len(list(choices_in(text))) for text in told] == [1, 1, 1, 1]
+    for text in ("Rewrites an angry or careless email", "Works and rests, runs and walks"):
+        assert list(choices_in(text)) == []
 
 
 @pytest.mark.parametrize("text", ["Write one sentence.", "a, b", "to be, it says", "a or a"])
@@ -105,7 +118,9 @@ def test_defaults_that_a_question_tells() -> None:
     assert told_defaults("Which language? Just press Enter for English.") == ("English",)
     assert told_defaults("City (default: Lisbon)") == ("Lisbon",)
     assert told_defaults("Write in English, unless asked.") == ("English",)
-    assert told_defaults("Which city?") == ()
+    assert told_defaults("It defaults to 'Rome'") == ("Rome",)
+    for text in ("Which city?", "Press Enter. Or type it", "the default value", "leave it empty"):
+        assert told_defaults(text) == ()
 
 
 def test_languages_are_names_with_a_capital() -> None:
