@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from finetune_fsm.loop.machine import Loop
 from finetune_fsm.loop.outcomes import Ending
 from finetune_fsm.loop.run import OnTie
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.scenarios.model import Scenario
 
 WORKFLOW = """\
 name: Colours
@@ -80,9 +82,9 @@ IDEAS = st.fixed_dictionaries(
 
 
 def loop_of(
-    folder: Path, ideas: list[str], size: int, luck: random.Random, **options: object
+    folder: Path, ideas: list[str], size: int, luck: random.Random | None, **options: object
 ) -> tuple[Loop, ScriptedLLM]:
-    """A loop whose reflection LLM has *ideas*, and whose states repeat what they are told."""
+    """A loop whose reflection LLM has *ideas*; its states are right by *luck*, or always."""
     (folder / "colours.yaml").write_text(WORKFLOW)
     (folder / "colours.test.yaml").write_text(suite_text(size))
     count = 0
@@ -90,8 +92,11 @@ def loop_of(
     def model(request: Request) -> Completion:
         nonlocal count
         count += 1
-        if request.purpose is Purpose.STATE and luck.random() < 0.5:
-            word = next((w for w in WORDS if w in request.text), "")
+        word = next((w for w in WORDS if w in request.text), "")
+        if request.purpose is Purpose.STATE and luck is None:
+            text = f"{word}out" if "with" in request.text else f"{word}value"
+            text += " gladly" if "please" in request.text else ""
+        elif request.purpose is Purpose.STATE and luck.random() < 0.5:
             text = f"{word}{luck.choice(['value', 'out', 'input'])}"
         elif request.purpose is Purpose.STATE:
             text = request.text
@@ -125,10 +130,31 @@ def test_no_prompt_but_the_workflows_own_shows_what_is_held_out(
     assert loop.run.suite is not None
     held = [loop.run.suite.scenarios[index] for index in loop.run.holdout]
     assert held
-    secrets = [scenario.name.removesuffix("name").removeprefix("Name ") for scenario in held]
-    for request in llm.requests:
-        if request.purpose not in OWN:
-            assert not [secret for secret in secrets if secret in request.text]
+    assert not shown_of(held, llm)
+
+
+def shown_of(held: Sequence[Scenario], llm: ScriptedLLM) -> list[str]:
+    """The words of *held* that were in a prompt other than the workflow's own."""
+    words = [scenario.name.removesuffix("name").removeprefix("Name ") for scenario in held]
+    texts = [request.text for request in llm.requests if request.purpose not in OWN]
+    return [word for word in words if any(word in text for text in texts)]
+
+
+def test_a_judge_is_not_shown_it_either(tmp_path: Path) -> None:
+    suggestion = {"state": "left", "change": "Be kind."}
+    idea = {
+        "analysis": "Good.",
+        "suggestions": [suggestion],
+        "problem": "-",
+        "new_prompt": "Left with {{thing}}, please",
+    }
+    loop, llm = loop_of(tmp_path, [json.dumps(idea)], 9, None, max_iterations=3)
+    for _ in loop:
+        pass
+    assert loop.run.suite is not None
+    assert loop.run.solved
+    assert Purpose.JUDGE in {request.purpose for request in llm.requests}
+    assert not shown_of([loop.run.suite.scenarios[index] for index in loop.run.holdout], llm)
 
 
 @settings(max_examples=40)
