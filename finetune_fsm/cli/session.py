@@ -11,11 +11,13 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.signals import Job
 from finetune_fsm.errors import ExitCode, FinetuneError
 from finetune_fsm.improve.model import Rejection
-from finetune_fsm.loop.machine import Leaving, Moment, Observer
+from finetune_fsm.loop.machine import Entry, Leaving, Moment, Observer
 from finetune_fsm.loop.outcomes import UNFINISHED, Ending
 from finetune_fsm.loop.run import IterationRecord, Run, Score, TrialRecord
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.narrator import narrator, shown
+from finetune_fsm.reports import metrics_json
+from finetune_fsm.reports.measuring import metrics_of
 from finetune_fsm.scenarios.statistics import wilson
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.edits import Edit
@@ -70,8 +72,9 @@ def ended(console: Console, job: Job, session: Session) -> ExitCode:
             console.err.line(how_to_resume(session.folder))
         raise
     if console.json:
-        document = document_of(loop.run, session.seconds) | {"run": shown(session.folder)}
-        console.document(document | {"error": str(failure) if failure else None})
+        document = document_of(loop.run, loop.entries, session.seconds)
+        where = {"run": shown(session.folder), "error": str(failure) if failure else None}
+        console.document(document | where)
     if failure is not None or loop.run.ending in UNFINISHED:
         console.err.line(how_to_resume(session.folder))
     if failure is not None:
@@ -108,8 +111,8 @@ def status_of(run: Run) -> str:
     return "improved" if run.best is not None and run.best.iteration > 1 else "unchanged"
 
 
-def document_of(run: Run, seconds: float) -> dict[str, object]:
-    """Return *run*, which took *seconds*, as the document of ``--json``. Pure."""
+def document_of(run: Run, entries: Sequence[Entry], seconds: float) -> dict[str, object]:
+    """Return *run*, which took *seconds* and *entries*, as the document of ``--json``. Pure."""
     best = run.best
     return {
         "status": status_of(run),
@@ -127,6 +130,7 @@ def document_of(run: Run, seconds: float) -> dict[str, object]:
         "retries": run.usage.retries,
         "seconds": round(seconds, 3),
         "refused": [_refusal(rejection) for rejection in run.rejections if rejection.code],
+        "metrics": metrics_json.shape(metrics_of(run, entries)),
     }
 
 

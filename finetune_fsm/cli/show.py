@@ -8,22 +8,24 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
-from finetune_fsm.errors import ExitCode
+from finetune_fsm.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from finetune_fsm.loop.run import IterationRecord
     from finetune_fsm.observers.lines import Line
+    from finetune_fsm.reports.metrics import RunMetrics
     from finetune_fsm.runs.history import History
 
 
 @click.command()
 @click.argument("run", required=False, metavar="[<run>]")
 @click.option("--story", is_flag=True, help="Tell the whole session again")
+@click.option("--metrics", is_flag=True, help="Count what was done and spent, state by state")
 @options.OUTPUT_OPTIONS
 @click.pass_obj
-def show(console: Console, /, run: str | None, *, story: bool) -> ExitCode:
+def show(console: Console, /, run: str | None, *, story: bool, metrics: bool) -> ExitCode:
     """Show what a run did, while it goes on or afterwards.
 
     RUN is its folder, its name or its workflow; the newest here or below when left out.
@@ -33,13 +35,16 @@ def show(console: Console, /, run: str | None, *, story: bool) -> ExitCode:
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
 
+    if story and metrics:
+        raise UsageError("--story and --metrics show different things: say one of them")
     history = load(places.find(run))
     if console.json:
-        found = document_of(history.run, history.seconds)
+        found = document_of(history.run, history.entries, history.seconds)
         where = {"run": shown(history.folder), "state": history.state, "sessions": history.sessions}
         console.document({**where, **found, "notes": history.notes})
         return ExitCode.OK
-    for line in _story(history) if story else _summary(history):
+    tell = _story if story else _metrics if metrics else _summary
+    for line in tell(history):
         console.result(line)
     if not history.finished:
         console.tell(how_to_resume(history.folder))
@@ -58,9 +63,28 @@ def _story(history: History) -> Iterator[Line]:
         told.clear()
 
 
+def _measured(history: History) -> RunMetrics:
+    from finetune_fsm.reports.measuring import metrics_of
+
+    return metrics_of(history.run, history.entries)
+
+
+def _metrics(history: History) -> Iterator[Line]:
+    from finetune_fsm.observers.lines import Line, Tone
+    from finetune_fsm.observers.narrator import shown
+    from finetune_fsm.reports.metrics_text import sections
+
+    yield Line(f"Run {shown(history.folder)}", Tone.TITLE)
+    for section in sections(_measured(history)):
+        yield Line()
+        yield Line(section.title, Tone.TITLE)
+        yield from map(Line, section.lines)
+
+
 def _summary(history: History) -> Iterator[Line]:
     from finetune_fsm.observers.lines import Line, Tone
     from finetune_fsm.observers.narrator import shown, spent
+    from finetune_fsm.reports.metrics_text import summary
     from finetune_fsm.sinks import one_line
 
     run, settings = history.run, history.settings
@@ -69,6 +93,7 @@ def _summary(history: History) -> Iterator[Line]:
     yield Line(f"  Started: {history.beginning.started}, sessions: {history.sessions}")
     yield Line(f"  Analysis model: {one_line(settings.model)}")
     yield Line(f"  Iterations: {len(run.history)} of at most {settings.max_iterations}")
+    yield from map(Line, summary(_measured(history)))
     for record in run.history:
         yield from _iteration(record)
     if run.confirmed:

@@ -1,0 +1,104 @@
+"""Tables and paragraphs that fit a terminal, whatever is in their texts and numbers. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from finetune_fsm.sinks import one_line
+
+WIDTH = 80
+"""Columns of a line at most."""
+
+_UNITS = ("k", "M", "G", "T")
+
+
+def width_of(text: str) -> int:
+    """Return the columns that *text*, which is clean, takes on a screen at most."""
+    return sum(map(_columns, text))
+
+
+def cut(text: str, width: int) -> str:
+    """Return as much of *text*, which is clean, as fits *width* columns, >= 1; a cut is seen."""
+    if width_of(text) <= width:
+        return text
+    taken, left = 0, width - 1
+    for character in text:
+        left -= _columns(character)
+        if left < 0:
+            break
+        taken += 1
+    return text[:taken].rstrip() + "…"
+
+
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, name: int | None = None
+) -> Iterator[str]:
+    """Yield *heads* and *rows* as lines, indented, with columns to the right.
+
+    Args:
+        heads: One per column, ours.
+        rows: Clean cells, short ones but for those of the column of names.
+        name: Number of that column, if there is one: it is to the left, and gets what the others
+            leave.
+    """
+    lines = [list(heads), *(list(row) for row in rows)]
+    widths = [max(map(width_of, column)) for column in zip(*lines, strict=True)]
+    gap = 2
+    if name is not None:
+        others = sum(widths) - widths[name] + gap * len(widths)
+        widths[name] = max(1, min(widths[name], WIDTH - others))
+    if sum(widths) + gap * len(widths) > WIDTH:
+        gap = 1
+    for line in lines:
+        cells = (
+            _padded(cut(cell, width), width, left=number == name)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield "  " + (" " * gap).join(cells).rstrip()
+
+
+def paragraph(text: str, *, indent: int) -> Iterator[str]:
+    """Yield *text*, cleaned, in lines that fit; a word too long for a line is parted."""
+    room = WIDTH - indent
+    line = ""
+    for word in one_line(text, limit=1000).split():
+        joined = f"{line} {word}" if line else word
+        if width_of(joined) > room and line:
+            yield " " * indent + line
+            joined = word
+        while width_of(joined) > room:
+            fits = cut(joined, room + 1)[:-1]
+            yield " " * indent + fits
+            joined = joined[len(fits) :]
+        line = joined
+    if line:
+        yield " " * indent + line
+
+
+def short(number: float) -> str:
+    """Return *number*, >= 0, in six characters at most, rounded down: ``99999`` or ``123k``."""
+    value = int(number)
+    if value < 100_000:
+        return str(value)
+    for unit in _UNITS:
+        value //= 1000
+        if value < 100_000:
+            return f"{value}{unit}"
+    return "lots"
+
+
+def seconds(number: float) -> str:
+    """Return *number* of seconds, >= 0, in six characters at most."""
+    return f"{number:.1f}" if number < 9_999 else short(number)
+
+
+def _padded(cell: str, width: int, *, left: bool) -> str:
+    space = " " * (width - width_of(cell))
+    return cell + space if left else space + cell
+
+
+def _columns(character: str) -> int:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 2
+    return 0 if unicodedata.combining(character) else 1
