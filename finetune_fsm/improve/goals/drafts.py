@@ -10,10 +10,13 @@ import re
 from collections.abc import Callable, Iterator
 from typing import assert_never
 
+from finetune_fsm.errors import Path
 from finetune_fsm.execution.rollout import Visit
 from finetune_fsm.improve.changes import set_prompt
 from finetune_fsm.improve.goals.goal import Goal, GoalKind
 from finetune_fsm.improve.goals.sentences import (
+    doubts,
+    plain,
     prompt_path,
     prompts,
     repeated,
@@ -70,22 +73,21 @@ def trims(goal: Goal, workflow: Workflow) -> tuple[Repair, ...]:
     """
     if goal.kind in (GoalKind.TEXT, GoalKind.ROBUSTNESS):
         return ()
-    doubted = {(place.path, place.sentence) for place in unclear(workflow)}
-    ranked: list[tuple[tuple[int, ...], Repair]] = []
+    ranked: dict[tuple[Path, str], tuple[tuple[int, ...], Repair]] = {}
     for state in prompts(workflow):
+        prompt = state.prompt or ""
+        doubted = {index for index, _ in doubts(prompt)}
         for index, rank, why in _dispensable(state):
-            sentence = sentences(state.prompt or "")[index]
-            is_doubted = (prompt_path(state), sentence.strip()) in doubted
-            if goal.kind is GoalKind.CLARITY and not is_doubted:
+            text = _without(prompt, index)
+            if text is None or (goal.kind is GoalKind.CLARITY and index not in doubted):
                 continue
-            text = _without(state.prompt or "", index)
-            if text is not None:
-                told = f"{why}: {one_line(sentence, limit=80)}"
-                repair = Repair("trim", set_prompt(state, text), told)
-                weight = (rank, -len(state.prompt or ""), -len(sentence))
-                ranked.append((weight, repair))
-    ranked.sort(key=lambda pair: pair[0])
-    return tuple(repair for _, repair in ranked[:TRIMS])
+            sentence = sentences(prompt)[index]
+            told = f"{why}: {one_line(sentence, limit=80)}"
+            repair = Repair("trim", set_prompt(state, text), told)
+            weight = (rank, -len(prompt), -len(sentence))
+            ranked.setdefault((prompt_path(state), text), (weight, repair))
+    ordered = sorted(ranked.values(), key=lambda pair: pair[0])
+    return tuple(repair for _, repair in ordered[:TRIMS])
 
 
 def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
@@ -94,6 +96,7 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
     parts = sentences(text)
     telling = [index for index, part in enumerate(parts) if words(part)]
     again, against = repeated(text), contradictory(text)
+    twice = {plain(parts[index]) for index in again}
     if "```" in text or len(telling) < 2:  # what stands in a fence is an example
         return
     for index in telling:
@@ -102,6 +105,8 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
             continue
         if index in again:
             yield index, 0, f"'{name}' says it twice"
+        elif plain(part) in twice:
+            continue  # the second one goes
         elif part in against:
             yield index, 1, f"'{name}' wants the answer alone and also"
         elif not _holds_rule(part):

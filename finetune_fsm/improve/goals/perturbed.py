@@ -29,8 +29,8 @@ FILLERS = ("Please: ", "Excuse me: ", "Thank you in advance: ")
 
 _COMMON = frozenset({
     "the", "is", "are", "was", "a", "an", "and", "of", "to", "in", "on", "for", "with", "my",
-    "your", "i", "you", "it", "we", "they", "what", "how", "why", "where", "when", "who", "can", "could",
-    "would", "do", "does", "did", "have", "has", "not", "this", "that", "please", "me",
+    "your", "i", "you", "it", "we", "they", "what", "how", "why", "where", "when", "who", "can",
+    "could", "would", "do", "does", "did", "have", "has", "not", "this", "that", "please", "me",
 })  # fmt: skip
 _OTHERWISE = frozenset({
     "casual", "causal", "casually", "causally", "united", "untied", "unites", "unties", "martial",
@@ -196,8 +196,8 @@ def _filler(
     if wanted.patterns or common < ENGLISH or not text[:1].isalpha():
         return
     for filler in chance.sample(FILLERS, len(FILLERS)):
-        words = re.findall(r"\w+", filler)
-        if ":" not in wanted.text and not any(wanted.needs(word) for word in words):
+        holds = any(value.casefold() in filler.casefold() for value in wanted.values)
+        if not holds and not any(wanted.needs(word) for word in re.findall(r"\w+", filler)):
             yield filler + text
 
 

@@ -88,24 +88,26 @@ def words(sentence: str) -> tuple[str, ...]:
 
 def unclear(workflow: Workflow) -> tuple[Unclear, ...]:
     """Return every unclear place in the prompts, in the order of the file. Pure."""
-    return tuple(place for state in prompts(workflow) for place in _in_prompt(state))
+    return tuple(
+        Unclear(prompt_path(state), sentences(state.prompt or "")[index].strip(), why)
+        for state in prompts(workflow)
+        for index, why in doubts(state.prompt or "")
+    )
 
 
-def _in_prompt(state: State) -> Iterator[Unclear]:
-    text, path = state.prompt or "", prompt_path(state)
-    again = set(repeated(text))
-    against = set(contradictory(text))
+def doubts(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the index of each unclear one among the `sentences` of *text*, and why. Pure."""
+    again, against = set(repeated(text)), set(contradictory(text))
     for index, sentence in enumerate(sentences(text)):
-        said = sentence.strip()
         if index in again:
-            yield Unclear(path, said, "it is said twice")
+            yield index, "it is said twice"
             continue  # what else is wrong with it was told the first time
         if len(words(sentence)) > LONG:
-            yield Unclear(path, said, f"it has more than {LONG} words")
+            yield index, f"it has more than {LONG} words"
         if vague := _VAGUE.search(sentence):
-            yield Unclear(path, said, f"'{vague[0]}' can mean anything")
+            yield index, f"'{vague[0]}' can mean anything"
         if sentence in against:
-            yield Unclear(path, said, "another sentence asks for the answer alone")
+            yield index, "another sentence asks for the answer alone"
 
 
 def repeated(text: str) -> tuple[int, ...]:
@@ -113,11 +115,16 @@ def repeated(text: str) -> tuple[int, ...]:
 
     What reads different variables is not the same, nor is what ends differently.
     """
-    seen: set[tuple[str, ...]] = set()
+    seen: set[str] = set()
     found = []
     for index, sentence in enumerate(sentences(text)):
-        key = (*sentence.casefold().split(),)
+        key = plain(sentence)
         if key in seen and len(words(sentence)) >= REPEATED:
             found.append(index)
         seen.add(key)
     return tuple(found)
+
+
+def plain(sentence: str) -> str:
+    """What sentences share that differ in letter case and white space alone. Pure."""
+    return " ".join(sentence.casefold().split())
