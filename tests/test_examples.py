@@ -291,7 +291,7 @@ def test_an_essay_is_read_from_the_run_directory(tmp_path: Path) -> None:
 def test_finetune_leaves_a_good_example_as_it_is(folder: Path, copied: Copy) -> None:
     place = copied(folder)
     run = improved(place)
-    assert run.ending is Ending.SOLVED
+    assert run.ending in (Ending.SOLVED, Ending.PASSED)
     assert run.iteration == 1
     assert run.output is not None
     assert run.output.read_bytes() == workflow_file(folder).read_bytes()

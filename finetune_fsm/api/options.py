@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
 from finetune_fsm.errors import UsageError
+from finetune_fsm.improve.goals.goal import parse_goal
 from finetune_fsm.improve.grants import parse_grants
 from finetune_fsm.improve.holdout import LARGEST
 from finetune_fsm.llm.base import Stop
@@ -52,6 +53,8 @@ class Wishes(TypedDict, total=False):
             more.
         on_tie: ``judge`` or ``keep``: who decides when no verdict changes; without, a judge if
             the tests were generated or look at no text, and else what there is.
+        goal: What is wanted besides tests that pass: ``tokens``, ``latency``, ``length``,
+            ``robustness``, ``clarity``, or a sentence.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as ``--allow`` takes it.
     """
@@ -66,6 +69,7 @@ class Wishes(TypedDict, total=False):
     repeat: int
     holdout: float | None
     on_tie: str | None
+    goal: str | None
     budget: Budget
     allow: Sequence[str]
 
@@ -118,6 +122,7 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         raise UsageError(f"holdout must be 0..{LARGEST}, is {holdout}")
     if on_tie is not None and on_tie not in set(OnTie):
         raise UsageError(f"on_tie must be {' or '.join(OnTie)}, is {on_tie}")
+    goal = wishes.get("goal")
     allow = tuple(wishes.get("allow", ()))
     parse_grants(allow)
     source = Path(workflow)
@@ -135,6 +140,7 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         repeat=repeat,
         holdout=holdout,
         on_tie=OnTie(on_tie) if on_tie is not None else None,
+        goal=parse_goal(goal) if goal is not None else None,
         budget=wishes.get("budget", Budget()),
         allow=allow,
     )

@@ -26,6 +26,7 @@ class _Wishes(TypedDict):
     repeat: int
     holdout: float | None
     on_tie: str | None
+    goal: str | None
     jobs: int | None
     allow: tuple[str, ...]
 
@@ -83,6 +84,12 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
     type=click.Choice(["judge", "keep"]),
     help="When all tests pass and none tells two workflows apart: ask a judge, or keep what there "
     "is (default: keep, unless the tests were generated or look at no text)",
+)
+@options.value(
+    "--goal",
+    metavar="<goal>",
+    help="When all tests pass, go on for this: tokens, latency, length, robustness, clarity, or "
+    "a sentence of your own",
 )
 @options.BUDGET
 @click.option(

@@ -67,19 +67,22 @@ def plan(analysis: Analysis, means: Means = NO_MEANS) -> Iterator[Attempt]:
     if not analysis.asked:
         return
     suspects = list(enumerate(analysis.suspects))
+    # Of other fields only rules know what to do, and what changes more than a field.
+    fields = [(index, suspect) for index, suspect in suspects if suspect.field in _BY_FIELD]
     blamed = [(index, suspect) for index, suspect in suspects if suspect.scenarios]
-    asked = [(index, suspect) for index, suspect in suspects if not suspect.scenarios]
+    told = [(index, suspect) for index, suspect in fields if suspect.scenarios][:SUSPECTS]
+    asked = [(index, suspect) for index, suspect in fields if not suspect.scenarios][:SUSPECTS]
     for variant in range(VARIANTS):
-        yield from _fields(blamed[:SUSPECTS], variant)
+        yield from _fields(told, variant)
         if any(variant or suspect.field != "prompt" for _, suspect in blamed):
             yield from _wider(blamed, variant, means)
     for variant in range(VARIANTS):
-        yield from _fields(asked[:SUSPECTS], variant)
+        yield from _fields(asked, variant)
 
 
 def _fields(suspects: list[tuple[int, Suspect]], variant: int) -> Iterator[Attempt]:
     for index, suspect in suspects:
-        for strategy in _BY_FIELD.get(suspect.field, ()):
+        for strategy in _BY_FIELD[suspect.field]:
             yield Attempt(strategy, index, variant)
 
 

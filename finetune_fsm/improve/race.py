@@ -104,10 +104,12 @@ class Lap:
     Attributes:
         samples: Its rollouts, in the order in which they ran.
         out: Why it did not run on every scenario, or empty.
+        extra: Its rollouts on perturbed inputs, where those are looked at.
     """
 
     samples: tuple[Sample, ...]
     out: str = ""
+    extra: tuple[Sample, ...] = ()
 
 
 def race(

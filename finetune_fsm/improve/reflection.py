@@ -8,6 +8,8 @@ from dataclasses import replace
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve import wording
 from finetune_fsm.improve.blame import suspects
+from finetune_fsm.improve.goals.drafts import repairs_for, suspects_for
+from finetune_fsm.improve.goals.goal import Goal
 from finetune_fsm.improve.model import Analysis, Rejection, Repair, Suggestion, Suspect
 from finetune_fsm.improve.repairs import repairs
 from finetune_fsm.improve.replies import read_object, text_field
@@ -28,6 +30,7 @@ def request(
     rejections: Sequence[Rejection] = (),
     *,
     seed: int = 0,
+    goal: Goal | None = None,
 ) -> Request:
     """Return the question that asks a model for an analysis. Pure."""
     found = [f"- {s.state}.{s.field}: {s.reason}" for s in suspects(workflow, report)[:3]]
@@ -35,6 +38,7 @@ def request(
     tried = [_told(rejection) for rejection in rejections[-REMEMBERED:]]
     findings = "\n".join(
         [
+            *([f"Wanted besides: {goal.text}"] if goal else []),
             *(["Found by rules:", *found] if found else []),
             *(["Tried in vain:", *tried] if tried else []),
         ]
@@ -114,9 +118,10 @@ def analysis(
     workflow: Workflow,
     report: SuiteReport,
     reading: tuple[str, tuple[Suggestion, ...]] | Problem,
+    goal: Goal | None = None,
 ) -> Analysis:
     """Join what the rules see with what the model said; the rules' suspects come first. Pure."""
-    found = by_rules(workflow, report)
+    found = by_rules(workflow, report, goal)
     if isinstance(reading, Problem):
         return replace(found, problems=(reading.message,), asked=True)
     summary, suggestions = reading
@@ -124,10 +129,15 @@ def analysis(
     return Analysis(summary, suggestions, blamed, found.repairs, asked=True)
 
 
-def by_rules(workflow: Workflow, report: SuiteReport) -> Analysis:
-    """Return what the rules alone can say; no model is asked. Pure."""
+def by_rules(workflow: Workflow, report: SuiteReport, goal: Goal | None = None) -> Analysis:
+    """Return what the rules alone can say; no model is asked. Pure.
+
+    The *goal* is looked at only when all of *report* passes.
+    """
     blamed = suspects(workflow, report)
     fixes = repairs(workflow, report)
+    if goal is not None and report.solved:
+        blamed, fixes = suspects_for(goal, workflow, report), repairs_for(goal, workflow)
     return Analysis(_summary(blamed, fixes, report), (), blamed, fixes)
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.compare import Comparison
+from finetune_fsm.improve.goals.metric import Metric
 from finetune_fsm.improve.model import Analysis, Attempt, Draft
 from finetune_fsm.improve.race import Lap
 from finetune_fsm.improve.samples import Flips, Sample
@@ -86,11 +87,13 @@ class Ran:
     Attributes:
         laps: Their rollouts, in their order.
         again: Further draws of the best, where verdicts flip.
+        extra: Rollouts of the best on perturbed inputs, where those are looked at.
     """
 
     event: ClassVar[str] = "ran"
     laps: tuple[Lap, ...]
     again: tuple[Sample, ...] = ()
+    extra: tuple[Sample, ...] = ()
     usage: Usage = field(default_factory=Usage)
 
 
@@ -180,12 +183,14 @@ class Confirmed:
         held: Whether the best goes out; otherwise the user's own workflow does.
         reason: One sentence for people, or empty when there was nothing to confirm.
         flips: How often the verdict was another one.
+        goal: How well the user's workflow and the best meet the goal, if there is one.
     """
 
     event: ClassVar[str] = "confirmed"
     held: bool = True
     reason: str = ""
     flips: Flips = field(default_factory=Flips)
+    goal: tuple[Metric, Metric] | None = None
     usage: Usage = field(default_factory=Usage)
 
 

@@ -12,6 +12,8 @@ from finetune_fsm.codec import digest
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.changes import in_words
 from finetune_fsm.improve.compare import Comparison
+from finetune_fsm.improve.goals.goal import Goal
+from finetune_fsm.improve.goals.metric import Metric
 from finetune_fsm.improve.grants import STRUCTURE
 from finetune_fsm.improve.model import Analysis, Attempt, Draft, Rejection
 from finetune_fsm.improve.proposals import REPAIRS_TRIED, Means, next_attempt
@@ -72,6 +74,7 @@ class Settings:
         repeat: Rollouts of every scenario; the majority decides.
         holdout: Share of the scenarios that no model is shown; None for a third of six or more.
         on_tie: Who decides when verdicts do not; None for what fits the tests, see `Run.on_tie`.
+        goal: What is wanted besides tests that pass, or None.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as `--allow` takes it.
     """
@@ -87,6 +90,7 @@ class Settings:
     repeat: int = 1
     holdout: float | None = None
     on_tie: OnTie | None = None
+    goal: Goal | None = None
     budget: Budget = field(default_factory=Budget)
     allow: tuple[str, ...] = ()
 
@@ -200,6 +204,7 @@ class Run:
         snapshots: Where they are kept, in their order.
         laps: Their rollouts; empty until they ran.
         again: Further draws of the best that they were compared with.
+        extra: Rollouts of the best on perturbed inputs.
         flips: How often further draws had another verdict.
         first: The user's workflow with its verdict; None until it is judged.
         best: The one to beat; None until the first is judged.
@@ -216,6 +221,7 @@ class Run:
         rejections: Drafts and candidates not kept, oldest first.
         history: One row per iteration tested.
         confirmed: What further draws said of the best at the end, one sentence, or empty.
+        goal: How well the user's workflow and the best met the goal at the end, or None.
         usage: LLM calls so far.
         ending: Why it is over, or None.
         output: Where the best was written, or None.
@@ -233,6 +239,7 @@ class Run:
     snapshots: tuple[Path, ...] = ()
     laps: tuple[Lap, ...] = ()
     again: tuple[Sample, ...] = ()
+    extra: tuple[Sample, ...] = ()
     flips: Flips = field(default_factory=Flips)
     first: Trial | None = None
     best: Trial | None = None
@@ -249,6 +256,7 @@ class Run:
     rejections: tuple[Rejection, ...] = ()
     history: tuple[IterationRecord, ...] = ()
     confirmed: str = ""
+    goal: tuple[Metric, Metric] | None = None
     usage: Usage = field(default_factory=Usage)
     ending: Ending | None = None
     output: Path | None = None
@@ -287,7 +295,9 @@ class Run:
     @property
     def content(self) -> bool:
         """Whether no candidate could be better: all passes, and ties keep what there is."""
-        return self.best is not None and self.best.report.solved and self.on_tie is OnTie.KEEP
+        if self.best is None or self.settings.goal is not None:
+            return False
+        return self.best.report.solved and self.on_tie is OnTie.KEEP
 
     @property
     def mark(self) -> str:
@@ -335,7 +345,7 @@ def advance(run: Run, outcome: Outcome) -> Run:  # noqa: C901  # one case per ou
         case Saved():
             return replace(run, snapshots=outcome.paths)
         case Ran():
-            return replace(run, laps=outcome.laps, again=outcome.again)
+            return replace(run, laps=outcome.laps, again=outcome.again, extra=outcome.extra)
         case Tested():
             return _tested(run, outcome)
         case Analyzed():
@@ -363,6 +373,7 @@ def _tested(run: Run, outcome: Tested) -> Run:
         snapshots=(),
         laps=(),
         again=(),
+        extra=(),
         refused=(),
         holdout=outcome.holdout if run.best is None else run.holdout,
         flips=run.flips + outcome.flips,
@@ -433,7 +444,8 @@ def _score(run: Run, tried: Tried, *, held: bool) -> Score:
 def _analyzed(run: Run, outcome: Analyzed) -> Run:
     analysis = outcome.analysis
     ending = None
-    if run.solved and analysis.asked and not (analysis.suggestions or analysis.repairs):
+    ideas = analysis.suggestions or analysis.repairs or analysis.suspects
+    if run.solved and analysis.asked and not ideas:
         ending = Ending.SOLVED
     elif run.content:
         ending = Ending.PASSED
@@ -524,7 +536,8 @@ def _on_trial(run: Run) -> Run:
 
 
 def _confirmed(run: Run, outcome: Confirmed) -> Run:
-    run = replace(run, flips=run.flips + outcome.flips, confirmed=outcome.reason)
+    counted = run.flips + outcome.flips
+    run = replace(run, flips=counted, confirmed=outcome.reason, goal=outcome.goal)
     return run if outcome.held else replace(run, best=run.first)
 
 

@@ -37,6 +37,7 @@ from finetune_fsm.loop.outcomes import (
 )
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.ties import in_numbers
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.scenarios.model import ScenarioResult
 from finetune_fsm.sinks import clean, one_line
@@ -352,6 +353,10 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
         total = run.best.report.total
         before, after = run.history[0].passed, run.best.report.passed
         yield Line(f"  Scenarios passed: {before}/{total} → {after}/{total}")
+    if run.goal and run.settings.goal:
+        name = one_line(run.settings.goal.text, limit=60)
+        told = f"{run.goal[1].name}: {in_numbers(*run.goal)}"
+        yield Line(f"  Goal ({name}): {one_line(told)}")
     if run.confirmed:
         yield Line(f"  Confirmed: {one_line(run.confirmed, limit=REASON_LIMIT)}")
     refused = Counter(rejection.code for rejection in run.rejections if rejection.code)

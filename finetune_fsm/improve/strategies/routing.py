@@ -34,7 +34,7 @@ def _described(data: Mapping[str, object], brief: Brief, why: str) -> Reading:
         if isinstance(text, Problem):
             return text
         if text != option.description:
-            path = (*state.origin, "next_options", index, "description")
+            path = (*brief.suspect.path, index, "description")
             edits.append(Edit(EditOp.SET, path, text, why))
     return tuple(edits)
 

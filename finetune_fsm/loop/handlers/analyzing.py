@@ -22,14 +22,15 @@ def handle(run: Run, tools: Toolbox) -> Analyzed:
     """
     workflow, report, known = best_of(run), run.shown, run.analysis
     if known is None:
-        found = reflection.by_rules(workflow, report)
-        if (found.repairs or run.promising) and not run.solved:
+        found = reflection.by_rules(workflow, report, run.settings.goal)
+        wanted = not run.solved or run.settings.goal is not None
+        if wanted and (found.repairs or run.promising):
             return Analyzed(found)
     elif known.asked or next_attempt(known, run.tried, run.means) is not None:
         return Analyzed(known, fresh=False)
     reply = _asked(run, tools)
     reading = reply if isinstance(reply, Problem) else reflection.read(reply.text, workflow)
-    return Analyzed(reflection.analysis(workflow, report, reading))
+    return Analyzed(reflection.analysis(workflow, report, reading, run.settings.goal))
 
 
 def _asked(run: Run, tools: Toolbox) -> Completion | Problem:
@@ -38,7 +39,9 @@ def _asked(run: Run, tools: Toolbox) -> Completion | Problem:
     tried = run.rejections[-reflection.REMEMBERED :]
     while True:
         reply = tools.ask(
-            reflection.request(settings.model, workflow, report, tried, seed=settings.seed)
+            reflection.request(
+                settings.model, workflow, report, tried, seed=settings.seed, goal=settings.goal
+            )
         )
         too_long = isinstance(reply, Problem) and reply.code == LLMErrorKind.CONTEXT_OVERFLOW
         if not (too_long and tried):

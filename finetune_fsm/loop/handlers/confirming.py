@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from finetune_fsm.improve.samples import flips, verdicts
 from finetune_fsm.loop.outcomes import Confirmed
 from finetune_fsm.loop.run import Run, Trial
+from finetune_fsm.loop.ties import goal_reached
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.workflows import best_of
 from finetune_fsm.scenarios.evaluate import judge_rollout
@@ -31,17 +32,19 @@ def handle(run: Run, tools: Toolbox) -> Confirmed:
     """
     if run.best is None or run.first is None:
         return Confirmed()
+    goal = goal_reached(run, tools)
     gained = _gained(run.first, run.best)
     checked = gained[:CHECKED]
     if not checked:
-        return Confirmed()
+        return Confirmed(goal=goal)
     found = [(index, run.best.report.results[index]) for index in checked]
     found += _drawn(run, tools, checked, run.settings.repeat)
     doubtful = [i for i, result in found if not result.passed]
     if doubtful:
         found += _drawn(run, tools, doubtful, run.settings.repeat + 1)
     held = [index for index, result in verdicts(found).items() if result.passed]
-    return Confirmed(bool(held), _reason(run, len(gained), len(checked), len(held)), flips(found))
+    reason = _reason(run, len(gained), len(checked), len(held))
+    return Confirmed(bool(held), reason, flips(found), goal if held else None)
 
 
 def _gained(first: Trial, best: Trial) -> tuple[int, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.race import Course, Lap, race
 from finetune_fsm.improve.samples import Sample
 from finetune_fsm.loop.outcomes import Ran
 from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.ties import extra_samples
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.workflows import best_of, parsed
 from finetune_fsm.workflow.model import StateKind, Workflow
@@ -48,7 +50,13 @@ def handle(run: Run, tools: Toolbox) -> Ran:
     )
     meant = [candidate.draft.scenarios if candidate.draft else () for candidate in run.candidates]
     laps, again = race(course, meant, roll)
-    return Ran(laps, again)
+    if not run.solved or all(lap.out for lap in laps):
+        return Ran(laps, again)
+    through = (
+        lap if lap.out else replace(lap, extra=extra_samples(run, workflow, tools))
+        for lap, workflow in zip(laps, workflows, strict=True)
+    )
+    return Ran(tuple(through), again, extra_samples(run, best, tools))
 
 
 def _baseline(run: Run, tools: Toolbox) -> tuple[Sample, ...]:

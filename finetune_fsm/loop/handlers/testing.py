@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from finetune_fsm.errors import Problem
 from finetune_fsm.improve.compare import Comparison, Standing, compare
 from finetune_fsm.improve.holdout import held_out
-from finetune_fsm.improve.judge import prefers
 from finetune_fsm.improve.samples import Flips, Sample, flips, report_of, verdicts
-from finetune_fsm.llm.base import Completion, Request
 from finetune_fsm.loop.outcomes import Tested, Tried
-from finetune_fsm.loop.run import OnTie, Run, without
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.ties import settled
 from finetune_fsm.loop.toolbox import Toolbox
-from finetune_fsm.loop.workflows import best_of
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult
 
@@ -23,8 +20,8 @@ def handle(run: Run, tools: Toolbox) -> Tested:
     """Judge the candidates; one is accepted only if it breaks nothing and wins something.
 
     What it wins is a scenario, an assertion of a scenario that still fails, or, with every shown
-    scenario passing and nobody winning more, the reflection LLM's blind preference in both
-    orders. A tie keeps what the user has.
+    scenario passing and nobody winning more, what the goal or a judge wants. A tie keeps what the
+    user has.
 
     Raises:
         LLMError: the world broke while judging.
@@ -39,8 +36,8 @@ def handle(run: Run, tools: Toolbox) -> Tested:
         if place != chosen:
             reason = "another candidate does better"
             trials[place] = replace(trials[place], accepted=False, reason=reason)
-    if chosen is None and run.solved and run.on_tie is OnTie.JUDGE:
-        trials = _judged(run, trials, tools)
+    if chosen is None and run.solved:
+        trials = settled(run, trials, tools)
     counted = sum((flips(_pairs(run, p, t.results)) for p, t in enumerate(trials)), Flips())
     return Tested(tuple(trials), flips=counted + flips(_again(run)))
 
@@ -95,30 +92,6 @@ def _pairs(
 ) -> list[tuple[int, ScenarioResult]]:
     samples = run.laps[place].samples
     return [(sample.scenario, result) for sample, result in zip(samples, results, strict=True)]
-
-
-def _judged(run: Run, trials: list[Tried], tools: Toolbox) -> list[Tried]:
-    """Let the judge prefer one of those that came through with every verdict the same."""
-    assert run.best is not None  # noqa: S101  # as above
-
-    def ask(request: Request) -> Completion:
-        reply = tools.ask(request)
-        return Completion("") if isinstance(reply, Problem) else reply
-
-    found = list(trials)
-    for place, tried in enumerate(trials):
-        if run.laps[place].out or tried.comparison is None:
-            continue
-        if tried.comparison.standing is not Standing.TIE:
-            continue
-        shown = without(tried.report, run.holdout)
-        if prefers(run.settings.model, best_of(run), run.shown, shown, ask):
-            reason = "all tests still pass, and its results are preferred in both orders"
-            found[place] = replace(tried, accepted=True, reason=reason)
-            return found
-        reason = "all tests still pass, but its results are not clearly better"
-        found[place] = replace(tried, reason=reason)
-    return found
 
 
 def _reason(run: Run, comparison: Comparison) -> str:
