@@ -158,5 +158,5 @@ def _summary(blamed: tuple[Suspect, ...], fixes: tuple[Repair, ...], report: Sui
     """What the rules alone can say."""
     parts = [f"{report.passed} of {report.total} scenarios pass."]
     parts += [f"State '{s.state}', {s.field}: {s.reason}." for s in blamed[:2]]
-    parts += [f"{repair.why.capitalize()}." for repair in fixes[:2]]
-    return " ".join(parts)
+    told = (f"{repair.why[:1].upper()}{repair.why[1:]}." for repair in fixes[:2])
+    return " ".join(dict.fromkeys((*parts, *told)))

@@ -234,6 +234,11 @@ def _tested(outcome: Tested, run: Run) -> Iterator[Line]:
 
 def _verdict(tried: Tried, label: str, run: Run) -> Iterator[Line]:
     report = tried.report
+    if label and not tried.accepted:  # of those that lost, a line says enough
+        reason = one_line(tried.reason, limit=REASON_LIMIT)
+        counted = f"{report.passed}/{report.total} passed"
+        yield Line(f"  {label}{counted}, not kept: {reason}", Tone.WARNING)
+        return
     everything = run.suite is not None and report.total == len(run.suite.scenarios)
     if report.solved and everything:
         yield Line(f"  {label}All tests passed ({report.passed}/{report.total})", Tone.GOOD)
