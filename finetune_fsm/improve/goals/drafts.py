@@ -43,11 +43,13 @@ FORGIVING = (
 
 _RULE = re.compile(
     r"\b(?:not|never|no|none|nothing|only|alone|must|always|unless|except|if|when|without|exactly"
-    r"|least|most|avoid|shall|should|cannot|\w+n['\u2019]t|format|json|yaml|xml|csv|markdown)\b"
-    r"|\d|[\"\u201c\u201d\u201e\u00ab\u00bb`<>{}\[\]|=#*]|(?<!\w)['\u2018][^'\u2019]+['\u2019]",
+    r"|least|most|avoid|shall|should|cannot|\w+n['\u2019]t|keep|leave|begin|start|end|first|last"
+    r"|then|mention|include|add|list|name|format|json|yaml|xml|csv|markdown)\b"
+    r"|\d|[?:\"\u201c\u201d\u201e\u00ab\u00bb`<>{}\[\]|=#*]|(?<!\w)['\u2018][^'\u2019]+['\u2019]"
+    r"|[^.!)\s]\s*$",  # it goes on in the next line
     re.IGNORECASE,
 )
-_LABEL = re.compile(r"^\s*(?:[-\u2022\u2013]\s|[\w ]{1,40}:)|:\s*$")
+_ITEM = re.compile(r"^\s*[-\u2022\u2013]\s")
 _FILLING = re.compile(
     r"^\W*(?:you(?:['\u2019]re| are)|act as|imagine|please note|note that|remember|keep in mind"
     r"|thank|take a deep|good luck|this is (?:very )?important|hello|hi|as an? )\b",
@@ -68,8 +70,8 @@ def trims(goal: Goal, workflow: Workflow) -> tuple[Repair, ...]:
 
     For tokens, latency, length and clarity; for clarity only sentences that are unclear. What is
     said twice comes first, then what contradicts the rest, then filling, then the longest of the
-    longest prompt; the first sentence, which mostly says the task, comes last. No placeholder is
-    lost, and no prompt is emptied.
+    longest prompt. No placeholder is lost, no prompt is emptied, and the first sentence that is
+    not filling stays: it mostly says the task.
     """
     if goal.kind in (GoalKind.TEXT, GoalKind.ROBUSTNESS):
         return ()
@@ -95,10 +97,11 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
     text, name = state.prompt or "", one_line(state.name)
     parts = sentences(text)
     telling = [index for index, part in enumerate(parts) if words(part)]
-    again, against = repeated(text), contradictory(text)
-    twice = {plain(parts[index]) for index in again}
     if "```" in text or len(telling) < 2:  # what stands in a fence is an example
         return
+    again, against = repeated(text), contradictory(text)
+    twice = {plain(parts[index]) for index in again}
+    task = next((index for index in telling if not _FILLING.search(parts[index])), telling[0])
     for index in telling:
         part = parts[index]
         if PLACEHOLDER.search(part):
@@ -107,18 +110,20 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
             yield index, 0, f"'{name}' says it twice"
         elif plain(part) in twice:
             continue  # the second one goes
-        elif part in against:
+        elif any(more in part for more in against):
             yield index, 1, f"'{name}' wants the answer alone and also"
-        elif not _holds_rule(part):
-            if _FILLING.search(part):
-                yield index, 2, f"'{name}' may do without"
-            else:
-                yield index, 4 if index == telling[0] else 3, f"'{name}' may do without"
+        elif index != task and not _holds_rule(part) and not _is_introduced(parts, index):
+            yield index, 2 if _FILLING.search(part) else 3, f"'{name}' may do without"
+
+
+def _is_introduced(parts: tuple[str, ...], index: int) -> bool:
+    """Whether the line before announces it, as one does a list."""
+    return "".join(parts[:index]).rstrip().endswith(":")
 
 
 def _holds_rule(sentence: str) -> bool:
     """Whether it may say what no test looks at, or only makes sense with what stands beside it."""
-    looks = (_RULE.search(sentence), _LABEL.search(sentence), languages_in(sentence))
+    looks = (_RULE.search(sentence), _ITEM.search(sentence), languages_in(sentence))
     return any(looks) or tells_length(sentence) or any(lists_in(sentence))
 
 

@@ -26,8 +26,8 @@ REPEATED = 3
 _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|vs|cf|approx|dr|mr|mrs|ms)\.)\s*$", re.IGNORECASE)
 _VAGUE = re.compile(
-    r"\b(?:etc|and so on|and so forth|and the like|or something|or similar|something like"
-    r"|somehow|sort of|kind of|maybe|perhaps|try to|and/or|as you see fit"
+    r"\b(?:etc|and so on|and so forth|and the like|or something (?:like|similar)|or similar"
+    r"|somehow|maybe|perhaps|try to|and/or|as you see fit"
     r"|(?:if|as|where) (?:appropriate|applicable|needed|necessary|required|possible|suitable)"
     r"|as far as possible|as much as possible|appropriately|adequately|reasonably)\b",
     re.IGNORECASE,
@@ -63,7 +63,8 @@ def prompt_path(state: State) -> Path:
 def sentences(text: str) -> tuple[str, ...]:
     """Return *text* cut into sentences and lines that together are the text again. Pure.
 
-    What ends with an abbreviation or a bare number, or goes on in lower case, is not cut there.
+    What ends with an abbreviation or a bare number, or goes on in lower case, is not cut there,
+    even if the line ends.
     """
     found: list[str] = []
     for part in cut(text):
@@ -75,10 +76,11 @@ def sentences(text: str) -> tuple[str, ...]:
 
 
 def _goes_on(before: str, part: str) -> bool:
-    if before.endswith("\n"):
-        return False
+    lower = part[:1].islower()
+    if before.endswith("\n"):  # a line that was broken to fit a page
+        return lower and bool(before.strip()) and before.rstrip()[-1] not in ".!?:"
     wordless = not re.search(r"[^\W\d_]{2}", before)
-    return wordless or bool(_ABBREVIATION.search(before)) or part[:1].islower()
+    return wordless or bool(_ABBREVIATION.search(before)) or lower
 
 
 def words(sentence: str) -> tuple[str, ...]:
@@ -97,7 +99,7 @@ def unclear(workflow: Workflow) -> tuple[Unclear, ...]:
 
 def doubts(text: str) -> Iterator[tuple[int, str]]:
     """Yield the index of each unclear one among the `sentences` of *text*, and why. Pure."""
-    again, against = set(repeated(text)), set(contradictory(text))
+    again, against = repeated(text), contradictory(text)
     for index, sentence in enumerate(sentences(text)):
         if index in again:
             yield index, "it is said twice"
@@ -106,7 +108,7 @@ def doubts(text: str) -> Iterator[tuple[int, str]]:
             yield index, f"it has more than {LONG} words"
         if vague := _VAGUE.search(sentence):
             yield index, f"'{vague[0]}' can mean anything"
-        if sentence in against:
+        if any(part in sentence for part in against):
             yield index, "another sentence asks for the answer alone"
 
 

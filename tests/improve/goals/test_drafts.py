@@ -165,6 +165,28 @@ def test_the_likeliest_comes_first() -> None:
     assert [r.why for r in trims(CLARITY, with_prompts(text))] == whys[:2]
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "Sort the mail by its kind.",  # the task, wherever it stands
+        "Is it about money?",
+        "Answer in the tone of a clerk who is\nnot in a hurry.",
+        "Kinds:\nbilling\nsupport\n",
+        "- be kind\n",
+        "Reply as JSON.",
+        "Write the answer to this\n",
+        "Greet them, then go.",
+    ],
+)
+def test_what_says_the_task_or_its_form_stays(kept: str) -> None:
+    text = f"You are a clerk. Sort the mail by its kind. Look closely at it.\n{kept}\n{{{{word}}}}"
+    if kept in text.split("\n", 1)[0]:
+        text = f"You are a clerk. {kept} Look closely at it.\n{{{{word}}}}"
+    texts = [str(repair.edits[0].value) for repair in trims(TOKENS, with_prompts(text))]
+    assert len(texts) == 2
+    assert all(kept.strip() in new for new in texts)
+
+
 def test_a_line_and_a_paragraph_leave_no_gap() -> None:
     prompt = "Sort it by kind.\n\nThank you!\n\nLook closely at it. Be kind.\nText: {{word}}\n"
     texts = [str(r.edits[0].value) for r in trims(TOKENS, with_prompts(prompt))]
@@ -172,14 +194,9 @@ def test_a_line_and_a_paragraph_leave_no_gap() -> None:
     assert "Sort it by kind.\n\nThank you!\n\nLook closely at it.\nText: {{word}}\n" in texts
 
 
-@pytest.mark.parametrize("text", ["Sort {{word}}.", "Sort it.", "", "Sort it.\n{{word}}"])
+@pytest.mark.parametrize("text", ["Sort {{word}}.", "Sort it.", "", "Text: {{word}}\nSort it: now"])
 def test_the_only_sentence_stays(text: str) -> None:
-    assert all(
-        "Sort" in str(repair.edits[0].value) or "{{word}}" in text
-        for repair in trims(TOKENS, with_prompts(text))
-    )
-    if text in ("Sort {{word}}.", "Sort it.", ""):
-        assert trims(TOKENS, with_prompts(text)) == ()
+    assert trims(TOKENS, with_prompts(text)) == ()
 
 
 def test_sentences_to_add_are_said_once_and_where_they_are_missing() -> None:

@@ -78,6 +78,7 @@ def test_every_unclear_place_can_be_found_in_its_prompt(text: str) -> None:
         (f"Say {'very ' * 25}much.", ["it has more than 25 words"]),
         (f"Say {'very ' * 23}much.", []),
         ("Use a nice tone and so on.", ["'and so on' can mean anything"]),
+        ("What kind of fruit, or something else, is it?", []),
         ("Use lists where appropriate.", ["'where appropriate' can mean anything"]),
         (
             "Reply with one word only. Explain your reasoning.",
@@ -93,6 +94,10 @@ def test_abbreviations_and_numbers_end_no_sentence() -> None:
     assert sentences("1. Ask Mr. Smith, e.g. today. Then go.") == (
         "1. Ask Mr. Smith, e.g. today. ",
         "Then go.",
+    )
+    assert sentences("Answer in one or\ntwo words.\nthen stop") == (
+        "Answer in one or\ntwo words.\n",
+        "then stop",
     )
 
 
