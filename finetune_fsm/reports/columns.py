@@ -10,6 +10,8 @@ from finetune_fsm.sinks import one_line
 WIDTH = 80
 """Columns of a line at most."""
 
+_GAP = "  "
+
 _UNITS = ("k", "M", "G", "T")
 
 
@@ -44,18 +46,15 @@ def table(
     """
     lines = [list(heads), *(list(row) for row in rows)]
     widths = [max(map(width_of, column)) for column in zip(*lines, strict=True)]
-    gap = 2
     if name is not None:
-        others = sum(widths) - widths[name] + gap * len(widths)
+        others = sum(widths) - widths[name] + len(_GAP) * len(widths)
         widths[name] = max(1, min(widths[name], WIDTH - others))
-    if sum(widths) + gap * len(widths) > WIDTH:
-        gap = 1
     for line in lines:
         cells = (
             _padded(cut(cell, width), width, left=number == name)
             for number, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        yield "  " + (" " * gap).join(cells).rstrip()
+        yield _GAP + _GAP.join(cells).rstrip()
 
 
 def paragraph(text: str, *, indent: int) -> Iterator[str]:

@@ -75,13 +75,20 @@ UNSAFE = re.compile(
 )
 
 
+_MANY = Score(99_000, 99_999, 99_999)
+_DEAR = StateMetrics(LoopState.RUNNING, 99_999, Usage(99_999, 10**8, 10**8, 99_999.0))
+HUGE = RunMetrics((IterationMetrics(1000, True, _MANY, _MANY, states=(_DEAR,)),), (_DEAR,))
+"""Every column of the iterations as wide as it gets."""
+
+
 def all_lines(metrics: RunMetrics) -> list[str]:
     told = [line for section in sections(metrics) for line in (section.title, *section.lines)]
     return [*summary(metrics), *told]
 
 
-@settings(max_examples=150)
+@settings(max_examples=120)
 @given(runs)
+@example(HUGE)
 def test_no_name_and_no_number_makes_a_line_too_wide_or_steers_a_screen(
     metrics: RunMetrics,
 ) -> None:
