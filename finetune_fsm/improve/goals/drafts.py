@@ -104,8 +104,6 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
     task = next((index for index in telling if not _FILLING.search(parts[index])), telling[0])
     for index in telling:
         part = parts[index]
-        if PLACEHOLDER.search(part):
-            continue
         if index in again:
             yield index, 0, f"'{name}' says it twice"
         elif plain(part) in twice:
@@ -128,7 +126,7 @@ def _holds_rule(sentence: str) -> bool:
 
 
 def _without(text: str, index: int) -> str | None:
-    """*text* without its sentence *index*, or None when more than that would be lost."""
+    """*text* without its sentence *index*, or None when a placeholder would be lost or made."""
     parts = list(sentences(text))
     gone = parts.pop(index)
     before, after = parts[:index], parts[index:]
@@ -138,7 +136,7 @@ def _without(text: str, index: int) -> str | None:
         after = after[1:]  # it was a paragraph of its own
     new = "".join((*before, *after)).rstrip()
     same = PLACEHOLDER.findall(new) == PLACEHOLDER.findall(text)
-    return new if same and words(new) else None
+    return new if same else None
 
 
 def _added(goal: Goal, workflow: Workflow) -> Iterator[Repair]:

@@ -87,7 +87,7 @@ def perturbations(suite: Suite, seed: int, *, each: int = 1) -> tuple[Perturbati
         None for a scenario without an input that may change. Kinds rotate from scenario to
         scenario. The names are new, and all different.
     """
-    taken = {scenario.name for scenario in suite.scenarios}
+    taken = frozenset(scenario.name for scenario in suite.scenarios)
     found = []
     for index, scenario in enumerate(suite.scenarios):
         variants = 0
@@ -96,7 +96,6 @@ def perturbations(suite: Suite, seed: int, *, each: int = 1) -> tuple[Perturbati
             if inputs is not None:
                 variants += 1
                 name = _name(f"{scenario.name} [{kind}]", taken)
-                taken.add(name)
                 variant = replace(scenario, name=name, inputs=inputs)
                 found.append(Perturbation(index, kind, variant))
     return tuple(found)
@@ -108,7 +107,7 @@ def _rotated(turn: int) -> tuple[Kind, ...]:
     return kinds[start:] + kinds[:start]
 
 
-def _name(wanted: str, taken: set[str]) -> str:
+def _name(wanted: str, taken: frozenset[str]) -> str:
     numbers = (f"{wanted[:-1]} {number}]" for number in range(2, len(taken) + 3))
     return next((n for n in (wanted, *numbers) if n not in taken), wanted)
 

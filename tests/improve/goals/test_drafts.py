@@ -41,6 +41,7 @@ TOKENS, CLARITY = Goal(GoalKind.TOKENS, "tokens"), Goal(GoalKind.CLARITY, "clari
 goals = st.sampled_from(GOALS)
 
 PIECES = (
+    "Look at {{word}} twice. ", "Look at {{word}} twice. ", "Look at it twice. ",
     "Sort it by its kind. ", "Sort it by its kind. ", "You are a clerk. ", "Be very kind to all. ",
     "Never promise money. ", "Say {{word}}. ", "{{word}}\n", "Text:\n", "Say it in French. ",
     "Be nice etc. and so on. ", "{{wo. ", "rd}}\n", "Thank you!\n", "\n", "```\nx y. z\n```\n",
@@ -185,6 +186,15 @@ def test_what_says_the_task_or_its_form_stays(kept: str) -> None:
     texts = [str(repair.edits[0].value) for repair in trims(TOKENS, with_prompts(text))]
     assert len(texts) == 2
     assert all(kept.strip() in new for new in texts)
+
+
+def test_so_many_are_tried_and_each_once() -> None:
+    many = " ".join(f"Look {word} at it." for word in ("up", "down", *"abcdefgh"))
+    assert len(trims(TOKENS, with_prompts(f"Sort the mail. {many}"))) == TRIMS
+    thrice = "Sort the mail now. " * 3
+    assert [r.why for r in trims(TOKENS, with_prompts(f"{thrice}{{{{word}}}}"))] == [
+        "'work' says it twice: Sort the mail now."
+    ]
 
 
 def test_a_line_and_a_paragraph_leave_no_gap() -> None:

@@ -24,7 +24,7 @@ PIECES = (
     "Where", "is", "my", "order", "4711?", "I", "would", "like", "a", "refund,", "please.", "Alice",
     "asked", "'keep this'", '"and this one"', "\u201cquoted words\u201d", "3.5", "a1", "me@x.org",
     "printer", "yesterday!", "The", "colour", "stra\u00dfe", "\u0130stanbul", "你好", "nothing",
-    '{"a": 1}', "don't", "well-known", "U.S.", "...", "don\u2019t", "`code here`",
+    '{"a": 1}', "don't", "well-known", "U.S.", "...", "don\u2019t", "`code here`", "one\ntwo",
 )  # fmt: skip
 QUOTED = ("'keep this'", '"and this one"', "\u201cquoted words\u201d", "`code here`")
 VALUES = ("refund", "Alice", "my order", "4711", "ie", "nothing", "please", "AND THIS", "a", "not")
@@ -114,6 +114,22 @@ def test_every_word_is_still_there_in_its_place(suite: Suite, seed: int) -> None
             assert (before[0], before[-1]) == (after[0], after[-1])
         if any(a.regex or a.type is AssertionType.REGEX for a in one.assertions):
             assert re.findall(r"[^\W_]+", old) == re.findall(r"[^\W_]+", new)
+
+
+@given(asking(), SEEDS)
+def test_space_is_added_only_between_two_plain_words(suite: Suite, seed: int) -> None:
+    for kind, one, old, new in changed(suite, seed, each=6):
+        if kind is not Kind.SPACES:
+            continue
+        sides = [re.split(r"(\s+)", text) for text in (old, new)]
+        assert sides[0][::2] == sides[1][::2]
+        sought = {word for a in one.assertions for word in re.findall(r"\w+", a.value.lower())}
+        for at, (before, after) in enumerate(zip(*sides, strict=True)):
+            if before != after:
+                assert (before, after) in ((" ", "\n"), (" ", "  "))
+                for piece in (sides[0][at - 1], sides[0][at + 1]):
+                    assert re.fullmatch(r"[^\W\d]+(?:['\u2019-]\w+)?[.,!?]*", piece)
+                    assert not {*re.findall(r"\w+", piece.lower())} & sought
 
 
 @given(texts(), SEEDS)
