@@ -105,6 +105,7 @@ def _candidates(steps: Sequence[_Step]) -> Iterator[CandidateMetrics]:
 
 
 def _candidate(trial: TrialRecord, lap: Lap) -> CandidateMetrics:
+    samples = (*lap.samples, *lap.extra)
     return CandidateMetrics(
         strategy=trial.strategy,
         change=in_words(trial.edits),
@@ -112,9 +113,9 @@ def _candidate(trial: TrialRecord, lap: Lap) -> CandidateMetrics:
         reason=trial.reason,
         train=trial.train,
         holdout=trial.holdout,
-        rollouts=len(lap.samples),
+        rollouts=len(samples),
         comparison=trial.comparison,
-        usage=usage_of(lap.samples),
+        usage=usage_of(samples),
     )
 
 
@@ -186,8 +187,8 @@ def _samples(steps: Sequence[_Step]) -> Iterator[Sample]:
         elif isinstance(outcome, Ran):
             prepared = ()
             for lap in outcome.laps:
-                yield from lap.samples
-            yield from outcome.again
+                yield from (*lap.samples, *lap.extra)
+            yield from (*outcome.again, *outcome.extra)
     yield from prepared
 
 

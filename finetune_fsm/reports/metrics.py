@@ -26,7 +26,7 @@ class CandidateMetrics:
         reason: Why, or why not.
         train: Of the scenarios that models may be shown.
         holdout: Of those that are held out.
-        rollouts: Runs that it took, draws of the same scenario counted.
+        rollouts: Runs that it took, draws of the same scenario and perturbed inputs counted.
         comparison: With the best before, on the scenarios that it ran on; None for the first.
         usage: What its rollouts took, as if nothing of it had been asked before.
     """

@@ -208,7 +208,8 @@ def visits(loop: Loop) -> int:
     samples = [s for o in outcomes if isinstance(o, Prepared) for s in o.samples]
     for outcome in outcomes:
         if isinstance(outcome, Ran):
-            samples += [*outcome.again, *(s for lap in outcome.laps for s in lap.samples)]
+            laps = [s for lap in outcome.laps for s in (*lap.samples, *lap.extra)]
+            samples += [*outcome.again, *outcome.extra, *laps]
     return sum(len(r.visits) for r in {id(s.rollout): s.rollout for s in samples}.values())
 
 
@@ -405,6 +406,31 @@ def test_a_repair_by_the_model_is_a_further_attempt(whole: tuple[Path, ScriptedL
     assert rewrites.refused == refused["unset_placeholder"] + refused["no_change"]
     assert refused["unset_placeholder"] == 1
     assert rewrites.attempts == rewrites.usage.calls
+
+
+def test_rollouts_on_perturbed_inputs_count_too(tmp_path: Path) -> None:
+    """They are made for a goal, once all tests pass."""
+
+    def rewords(request: Request) -> str:
+        if request.purpose is Purpose.PROPOSAL:
+            new = "In one word, yes or no. One word: {{mail}}"
+            return json.dumps({"problem": "-", "new_prompt": new})
+        return reply(request)
+
+    workflow = put(tmp_path)
+    sound = WORKFLOW.replace("Answer the bill", PROMPTS[0][:21]).replace(
+        "Answer {{mial}} soon", PROMPTS[0]
+    )
+    workflow.write_text(sound)
+    llm = ScriptedLLM(rewords)
+    loop = open_loop(workflow, llm=llm, goal="robustness", **OPTIONS)
+    run = finish(loop)
+    metrics = metrics_of(run, loop.entries)
+    check(metrics, run)
+    assert any(o.extra for e in loop.entries if isinstance(o := e.outcome, Ran))
+    assert sum(row.visits for row in metrics.workflow_states) == visits(loop)
+    on_trial = [c for row in metrics.iterations[1:] for c in row.candidates]
+    assert any(c.rollouts > c.ran for c in on_trial)
 
 
 def test_json_holds_the_same_values(whole: tuple[Path, ScriptedLLM]) -> None:
