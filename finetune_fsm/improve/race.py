@@ -1,7 +1,7 @@
 """Candidates race: each runs only on as many scenarios as it takes to know its place.
 
 Failing scenarios come first: a candidate that fixes none of the first few is out, and one that
-breaks a passing scenario is out at once. When one passes everything, the others need not run on.
+breaks a passing scenario is out at once. When one passes everything, the others need not run.
 Where verdicts are known to flip, a win or a loss counts only when further draws of both sides
 agree (racing: TRIPLE, arXiv 2402.09723; paired gates: PACE, arXiv 2606.08106).
 """
@@ -18,7 +18,7 @@ from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult, Suite
 
 HEAT = 2
-"""Failing scenarios that every candidate runs on before any runs on more."""
+"""Failing scenarios that a candidate runs on before it is held against the others."""
 
 PROBE = 4
 """Failing scenarios after which a candidate that gained nothing is out; half of them if fewer."""
@@ -137,10 +137,10 @@ class _Race:
         self.drawn_again: dict[int, ScenarioResult] = {}
 
     def run(self) -> tuple[tuple[Lap, ...], tuple[Sample, ...]]:
-        for runner in self.field:
-            self._on(runner, self._order(runner)[:HEAT])
-        leader: Runner | None = None
+        leader = self._heats()
         for runner in sorted(self.field, key=self._promise, reverse=True):
+            if runner is leader or runner.out:
+                continue
             if leader is not None and self._complete(leader):
                 runner.out = "another candidate passes everything"
                 continue
@@ -148,6 +148,23 @@ class _Race:
             leader = leader if runner.out else runner
         laps = tuple(Lap(tuple(runner.samples), runner.out) for runner in self.field)
         return laps, tuple(self.best)
+
+    def _heats(self) -> Runner | None:
+        """Let one after the other run its first scenarios; return who won all and came through.
+
+        They stand in the order of likelihood: as long as one does not pass everything, the next
+        has its turn.
+        """
+        leader: Runner | None = None
+        for runner in self.field:
+            if leader is not None and self._complete(leader):
+                break
+            heat = self._order(runner)[:HEAT]
+            self._on(runner, heat)
+            if leader is None and heat and all(self._won(runner, index) for index in heat):
+                self._finish(runner, None)
+                leader = None if runner.out else runner
+        return leader
 
     def _finish(self, runner: Runner, leader: Runner | None) -> None:
         """Run on everything that is left, until it is out; only what can beat *leader* runs on."""
