@@ -25,14 +25,16 @@ from quality.models import SCRIPT
 from quality.run import common, finished, words
 
 from finetune_fsm.improve.model import Suspect
+from finetune_fsm.improve.race import Lap
+from finetune_fsm.improve.samples import Sample
 from finetune_fsm.llm.base import Completion, Message, OnText, Purpose, Request, Stop
 from finetune_fsm.llm.layer import Layer
-from finetune_fsm.loop.handlers import HANDLERS, Handler, analyzing
-from finetune_fsm.loop.outcomes import Analyzed, Outcome
+from finetune_fsm.loop.handlers import HANDLERS, Handler, analyzing, running
+from finetune_fsm.loop.outcomes import Analyzed, Outcome, Ran
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Toolbox
-from finetune_fsm.loop.workflows import best_of
+from finetune_fsm.loop.workflows import best_of, parsed
 from finetune_fsm.workflow.model import StateKind
 
 RESULTS = Path(__file__).resolve().parent / "quality" / "results" / "ablation"
@@ -82,6 +84,20 @@ def without_blame(run: Run, tools: Toolbox) -> Analyzed:
     return replace(outcome, analysis=replace(outcome.analysis, suspects=suspects))
 
 
+def without_racing(run: Run, tools: Toolbox) -> Ran:
+    """Run every candidate on every scenario, whatever the first ones say."""
+    outcome = running.handle(run, tools)
+    if run.best is None or run.suite is None:
+        return outcome
+    laps = []
+    for candidate in run.candidates:
+        workflow, given = parsed(run, candidate.text), run.settings
+        scenarios = run.suite.scenarios
+        rollouts = tools.roll_out(workflow, scenarios, jobs=given.jobs, seed=given.seed)
+        laps.append(Lap(tuple(Sample(n, 0, rollout) for n, rollout in enumerate(rollouts))))
+    return replace(outcome, laps=tuple(laps))
+
+
 class Unconstrained(Layer):
     """A model that is told in words which form a reply must have, and may err."""
 
@@ -121,6 +137,9 @@ VARIANTS: Mapping[str, Variant] = {
         "replies are not constrained, their form is told in words",
         handlers={state: unconstrained(state) for state in _ASKING},
         scripted=False,
+    ),
+    "no-racing": Variant(
+        "every candidate runs on everything", handlers={LoopState.RUNNING: without_racing}
     ),
     "no-holdout": Variant("all train scenarios are shown", {"holdout": 0}),
     "one-candidate": Variant("one draft on trial in an iteration", {"candidates": 1}),
