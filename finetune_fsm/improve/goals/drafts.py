@@ -108,10 +108,18 @@ def _dispensable(state: State) -> Iterator[tuple[int, int, str]]:
             yield index, 0, f"'{name}' says it twice"
         elif plain(part) in twice:
             continue  # the second one goes
-        elif any(more in part for more in against):
+        elif _contradicts(part, against):
             yield index, 1, f"'{name}' wants the answer alone and also"
         elif index != task and not _holds_rule(part) and not _is_introduced(parts, index):
             yield index, 2 if _FILLING.search(part) else 3, f"'{name}' may do without"
+
+
+def _contradicts(part: str, against: tuple[str, ...]) -> bool:
+    """Whether it asks for more than the answer alone, and says no rule besides."""
+    rest = part
+    for more in against:
+        rest = rest.replace(more, "")
+    return rest != part and not _holds_rule(rest)
 
 
 def _is_introduced(parts: tuple[str, ...], index: int) -> bool:

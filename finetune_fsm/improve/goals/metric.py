@@ -73,7 +73,7 @@ def improves(goal: Goal, old: Metric, new: Metric) -> bool:
 
 
 def _falls(old: Metric, new: Metric, share: float) -> bool:
-    return old.value > 0 and new.value <= old.value * (1 - share)
+    return new.value < old.value and new.value <= old.value * (1 - share)
 
 
 def met(goal: Goal, metric: Metric) -> bool:

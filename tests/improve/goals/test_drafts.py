@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,7 @@ def with_prompts(*prompts: str) -> Workflow:
 
 @given(goals, told, told)
 @example(TOKENS, "Be. {{x.\n}} Go {{y}}. Say it now. ", "")
+@example(TOKENS, "Look at {{word}} now. Look at {{word}} now. ", "")
 def test_no_trim_loses_a_placeholder_or_empties_a_prompt(
     goal: Goal, first: str, second: str
 ) -> None:
@@ -89,11 +91,13 @@ def test_no_trim_loses_a_placeholder_or_empties_a_prompt(
 
 
 @given(goals, told)
+@example(TOKENS, "Reply with one word only. Explain your reasoning. and Never promise money. ")
 def test_what_holds_a_rule_stays_unless_it_is_said_twice(goal: Goal, text: str) -> None:
     for repair in trims(goal, with_prompts(text)):
         new = str(repair.edits[0].value)
         for rule in ("Never promise money.", "Keep it to 20 words.", "Say it in French.", "Text:"):
-            assert (rule in new) is (rule in text)
+            said = [bool(re.search(rf"\b{rule}", prompt)) for prompt in (text, new)]
+            assert said[0] is said[1]
 
 
 @given(told)

@@ -72,6 +72,16 @@ def test_a_judge_who_names_a_place_prefers_nothing(
     assert (found.won, found.lost) == (0, 0)
 
 
+@given(st.lists(st.sampled_from(("1", "2", "", "Result 2", "neither")), min_size=4, max_size=4))
+def test_only_what_is_said_in_both_orders_counts(answers: list[str]) -> None:
+    left = iter(answers)
+    sides = report(["Hi!"] * 2), report(["Go away."] * 2)
+    found = weighed("tiny", ONE, *sides, lambda _: Completion(next(left)), goal="be kind")
+    said = [answer[-1:] for answer in answers]
+    pairs = [tuple(said[:2]), tuple(said[2:])]
+    assert found == Balance(pairs.count(("2", "1")), pairs.count(("1", "2")), 2)
+
+
 def questions(goal: str, word: str = "tea") -> list[Request]:
     judge = Judge(dict.fromkeys(REPLIES, 0))
     weighed(
@@ -113,4 +123,5 @@ def test_a_goal_is_one_line_and_fills_no_other_place(goal: str) -> None:
     (text, *_) = [request.text for request in questions(goal)]
     (line,) = [one for one in text.splitlines() if one.startswith("The goal: ")]
     assert line.startswith("The goal: x{{first}}")
+    assert len(text.splitlines()) == len(questions("x")[0].text.splitlines())
     assert text.count("Hi!") == 1 + goal.count("Hi!")

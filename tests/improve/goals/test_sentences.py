@@ -48,7 +48,7 @@ def test_the_sentences_are_the_text_again(text: str) -> None:
 @given(told, told)
 def test_saying_more_makes_nothing_clearer(text: str, more: str) -> None:
     before = len(unclear(with_prompt(text)))
-    assert len(unclear(with_prompt(f"{text}\n{more}"))) >= before
+    assert len(unclear(with_prompt(f"{text}\n\n{more}"))) >= before
 
 
 @given(told)
