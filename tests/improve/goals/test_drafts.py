@@ -177,6 +177,7 @@ def test_the_likeliest_comes_first() -> None:
         "Is it about money?",
         "Answer in the tone of a clerk who is\nnot in a hurry.",
         "Kinds:\nbilling\nsupport\n",
+        "Kinds:\nAbout bills.\n",
         "- be kind\n",
         "Reply as JSON.",
         "Write the answer to this\n",
