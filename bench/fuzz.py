@@ -115,7 +115,7 @@ def samples(examples: Path) -> tuple[Sample, ...]:
     for path in sorted(examples.glob("*/*.yaml")):
         if path.name.startswith(path.parent.name) and ".finetune" not in path.name:
             kind = path.name.removeprefix(path.parent.name).split(".")[1]
-            kind = "workflow" if kind == "yaml" else kind
+            kind = kind if kind in ("test", "script") else "workflow"
             found.append(Sample(path.parent.name, kind, path.read_bytes()))
     return tuple(found)
 
