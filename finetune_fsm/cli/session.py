@@ -106,7 +106,7 @@ def status_of(run: Run) -> str:
         return "failed"
     if run.ending is Ending.INTERRUPTED:
         return "interrupted"
-    if run.solved:
+    if run.passed:
         return "solved"
     return "improved" if run.best is not None and run.best.iteration > 1 else "unchanged"
 

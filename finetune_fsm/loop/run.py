@@ -293,11 +293,16 @@ class Run:
         return OnTie.KEEP if looks and not self.generated else OnTie.JUDGE
 
     @property
+    def passed(self) -> bool:
+        """Whether the best passes every scenario, those held out among them."""
+        return self.best is not None and self.best.report.solved
+
+    @property
     def content(self) -> bool:
         """Whether no candidate could be better: all passes, and ties keep what there is."""
         if self.best is None or self.settings.goal is not None:
             return False
-        return self.best.report.solved and self.on_tie is OnTie.KEEP
+        return self.passed and self.on_tie is OnTie.KEEP
 
     @property
     def mark(self) -> str:
@@ -446,7 +451,7 @@ def _analyzed(run: Run, outcome: Analyzed) -> Run:
     ending = None
     ideas = analysis.suggestions or analysis.repairs or analysis.suspects
     if run.solved and analysis.asked and not ideas:
-        ending = Ending.SOLVED
+        ending = Ending.SOLVED if run.passed else Ending.NOTHING_LEFT
     elif run.content:
         ending = Ending.PASSED
     return replace(run, analysis=analysis, ending=ending)
@@ -531,14 +536,14 @@ def _on_trial(run: Run) -> Run:
             iteration=run.iteration + 1,
         )
     if run.analysis.asked or run.given_up >= DRAFTS:
-        return replace(run, ending=Ending.SOLVED if run.solved else Ending.NOTHING_LEFT)
+        return replace(run, ending=Ending.SOLVED if run.passed else Ending.NOTHING_LEFT)
     return run
 
 
 def _confirmed(run: Run, outcome: Confirmed) -> Run:
     counted = run.flips + outcome.flips
     run = replace(run, flips=counted, confirmed=outcome.reason, goal=outcome.goal)
-    return run if outcome.held else replace(run, best=run.first)
+    return run if outcome.held else replace(run, best=run.first, ending=Ending.NOTHING_LEFT)
 
 
 def _rejection(draft: Draft, reason: str, tried: str = "", *, code: str = "") -> Rejection:

@@ -352,8 +352,8 @@ def _finished(run: Run, seconds: float) -> Iterator[Line]:
     yield Line(f"  Total iterations: {len(run.history)}")
     if run.best and run.history:
         yield Line(
-            f"  Final test status: {'PASSED' if run.solved else 'FAILED'}",
-            Tone.GOOD if run.solved else Tone.BAD,
+            f"  Final test status: {'PASSED' if run.passed else 'FAILED'}",
+            Tone.GOOD if run.passed else Tone.BAD,
         )
         total = run.best.report.total
         before, after = run.history[0].passed, run.best.report.passed

@@ -204,6 +204,59 @@ def test_with_all_tests_passing_a_persons_tests_decide_and_nobody_is_asked(folde
     assert {request.purpose for request in llm.requests} == {Purpose.STATE, Purpose.ANALYSIS}
 
 
+def test_luck_is_found_out_before_it_is_shipped(folder: Path) -> None:
+    """The new prompt is right at the first draw of each scenario, and never again."""
+    seen: set[str] = set()
+
+    def lucky(request: Request) -> str:
+        if request.purpose is not Purpose.STATE or "one word" not in request.text:
+            return model(request)
+        text = request.text if request.draw == 0 else ""
+        first = text and text not in seen
+        seen.add(text)
+        return model(request) if first else "I cannot say."
+
+    run = finetune(folder / "mood.yaml", llm=ScriptedLLM(lucky))
+    assert [row.passed for row in run.history][-1] == 2
+    assert run.best == run.first
+    assert run.ending is Ending.NOTHING_LEFT
+    assert "the gains were chance" in run.confirmed
+    assert run.output is not None
+    assert run.output.read_text() == WORKFLOW
+
+
+def test_what_is_held_out_and_fails_is_not_called_solved(tmp_path: Path) -> None:
+    """The model learns to be careful, which helps one of the two that fail, not the other."""
+    (tmp_path / "mood.yaml").write_text(WORKFLOW.replace("What do", "In one word, what do"))
+    wanted = [*[("good", "so lovely"), ("bad", "so bad")] * 3, ("good", "fine"), ("good", "empty")]
+    rows = ["workflow: mood.yaml", "test_scenarios:"]
+    for n, (mood, value) in enumerate(wanted):
+        rows.append(f"  - name: s{n}")
+        rows.append(f"    inputs: [{{state: ask, value: {value} {n}}}]")
+        rows.append(f"    assertions: [{{type: equals, target: mood, value: {mood}}}]")
+    (tmp_path / "mood.test.yaml").write_text("\n".join(rows))
+
+    def careful(request: Request) -> str:
+        if request.purpose is Purpose.PROPOSAL:
+            new = "Good or bad, in one word? Be careful.\n\n{{review}}"
+            return json.dumps({"problem": "-", "new_prompt": new})
+        if (
+            request.purpose is Purpose.STATE
+            and "careful" in request.text
+            and "fine" in request.text
+        ):
+            return "good"
+        return model(request)
+
+    unseen = 0
+    for seed in range(6):
+        run = finetune(tmp_path / "mood.yaml", llm=ScriptedLLM(careful), seed=seed, holdout=0.5)
+        assert not run.passed
+        assert run.ending not in (Ending.SOLVED, Ending.PASSED)
+        unseen += run.solved
+    assert unseen  # what is shown passes; who sees only that would call it solved
+
+
 def test_a_stop_keeps_the_best_so_far(folder: Path) -> None:
     loop = open_loop(folder / "mood.yaml", llm=ScriptedLLM(model))
     for _ in loop:
