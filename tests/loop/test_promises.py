@@ -109,7 +109,7 @@ def loop_of(
     return open_loop(folder / "colours.yaml", llm=llm, **given), llm
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(IDEAS, min_size=1, max_size=6),
     st.integers(6, 9),
@@ -157,7 +157,7 @@ def test_a_judge_is_not_shown_it_either(tmp_path: Path) -> None:
     assert not shown_of([loop.run.suite.scenarios[index] for index in loop.run.holdout], llm)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(IDEAS, min_size=1, max_size=6),
     st.integers(1, 8),

@@ -147,7 +147,7 @@ def _moved(record: Record, old: Path, new: Path) -> Record:
     return replace(record, data=json.loads(text))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.data())
 def test_stopped_anywhere_it_ends_as_if_it_had_not_been(
     whole: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
