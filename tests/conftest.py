@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "default",
+    max_examples=60,
     deadline=None,
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
