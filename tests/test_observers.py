@@ -37,7 +37,8 @@ from finetune_fsm.loop.outcomes import (
     Tested,
     Tried,
 )
-from finetune_fsm.loop.run import Run, Settings
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.observers.lines import Line
 from finetune_fsm.observers.narrator import lines_of, narrator

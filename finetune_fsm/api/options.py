@@ -16,7 +16,7 @@ from finetune_fsm.llm.cache import Store
 from finetune_fsm.llm.meter import Budget
 from finetune_fsm.loop.handlers import Handler
 from finetune_fsm.loop.machine import Observer
-from finetune_fsm.loop.run import OnTie, Settings
+from finetune_fsm.loop.settings import OnTie, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Approve, Progress
 from finetune_fsm.scenarios.load import find_suite

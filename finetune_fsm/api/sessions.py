@@ -28,7 +28,8 @@ from finetune_fsm.llm.scripted import ScriptedLLM
 from finetune_fsm.loop.handlers import HANDLERS
 from finetune_fsm.loop.machine import Entry, Journal, Loop
 from finetune_fsm.loop.outcomes import Interrupted
-from finetune_fsm.loop.run import Run, Settings
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Toolbox, approve_all, ignore_progress
 from finetune_fsm.runs import places

@@ -9,6 +9,7 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.publish import JSON, MARKDOWN, TEXT, format_of
 from finetune_fsm.errors import ExitCode, UsageError
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from finetune_fsm.cli.signals import Job
     from finetune_fsm.scenarios.benchmark import Benchmark
 
-FORMATS = ("text", "json", "markdown")
-
-TEXT, JSON, MARKDOWN = FORMATS
+FORMATS = (TEXT, JSON, MARKDOWN)
 
 REPEAT_LIMIT = 100
 
@@ -89,7 +88,7 @@ def compare(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.signals import supervised
 
     output = None if output == "-" else output
-    form = _format_of(wanted, output, json=console.json)
+    form = format_of(wanted, output, json=console.json, known=FORMATS)
     subject = subject_of(console, files, tests)
     if output is not None:
         _check_output(Path(output), subject)
@@ -121,26 +120,6 @@ def compare(  # noqa: PLR0913  # one argument per option
         return ExitCode.FAILED if strict and benchmark.regressed else ExitCode.OK
 
     return supervised(work)
-
-
-def _format_of(wanted: str | None, output: str | None, *, json: bool) -> str:
-    """Return the report's format: asked for, else by the file's ending, else text.
-
-    Raises:
-        UsageError: ``--json`` and another ``--format``, or an ending that says nothing.
-    """
-    if json and wanted not in (None, JSON):
-        raise UsageError(f"--json and --format {wanted} contradict each other")
-    if wanted or json:
-        return wanted or JSON
-    if output is None:
-        return TEXT
-    from finetune_fsm.reports import formats
-
-    form = formats.format_of(Path(output))
-    if form not in FORMATS:
-        raise UsageError(f"'{one_line(output)}' ends in none of .txt, .json and .md — say --format")
-    return form
 
 
 def _check_output(target: Path, subject: Subject) -> None:

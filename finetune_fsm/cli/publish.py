@@ -7,15 +7,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from finetune_fsm.cli.console import Console
+from finetune_fsm.errors import UsageError
 from finetune_fsm.sinks import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from finetune_fsm.scenarios.model import SuiteReport
 
 FORMATS = ("text", "json", "markdown", "junit", "csv", "github")
 """Those of the reports, here so that help need not import them."""
 
 TEXT, JSON, MARKDOWN, JUNIT, CSV, GITHUB = FORMATS
+
+
+def format_of(wanted: str | None, output: str | None, *, json: bool, known: Sequence[str]) -> str:
+    """Return a report's format: asked for, else by the file's ending, else text.
+
+    Args:
+        wanted: The value of ``--format``.
+        output: The value of ``--output``.
+        json: Whether ``--json`` is given.
+        known: The formats that the command has.
+
+    Raises:
+        UsageError: ``--json`` and another ``--format``, or an ending that says nothing.
+    """
+    if json and wanted not in (None, JSON):
+        raise UsageError(f"--json and --format {wanted} contradict each other")
+    if wanted or json:
+        return wanted or JSON
+    if output is None:
+        return TEXT
+    from finetune_fsm.reports.formats import ENDINGS, named_by
+
+    form = named_by(Path(output))
+    if form is not None and form in known:
+        return form
+    *endings, last = (ending for ending, name in ENDINGS.items() if name in known)
+    listed = f"{', '.join(endings)} and {last}"
+    raise UsageError(f"'{one_line(output)}' ends in none of {listed} — say --format")
 
 
 class Tested(Protocol):

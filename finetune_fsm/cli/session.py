@@ -13,8 +13,9 @@ from finetune_fsm.errors import ExitCode, FinetuneError
 from finetune_fsm.improve.model import Rejection
 from finetune_fsm.loop.machine import Entry, Leaving, Moment, Observer
 from finetune_fsm.loop.outcomes import UNFINISHED, Ending
-from finetune_fsm.loop.run import IterationRecord, Run, Score, TrialRecord
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.trials import IterationRecord, Score, TrialRecord
 from finetune_fsm.observers.narrator import narrator, shown
 from finetune_fsm.reports import metrics_json
 from finetune_fsm.reports.measuring import metrics_of

@@ -13,7 +13,7 @@ from finetune_fsm.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from finetune_fsm.loop.run import IterationRecord
+    from finetune_fsm.loop.trials import IterationRecord
     from finetune_fsm.observers.lines import Line
     from finetune_fsm.reports.metrics import RunMetrics
     from finetune_fsm.runs.history import History
@@ -110,7 +110,7 @@ def _summary(history: History) -> Iterator[Line]:
 def _iteration(record: IterationRecord) -> Iterator[Line]:
     """One iteration: what the best passes after it, then each candidate and each refused draft."""
     from finetune_fsm.observers.lines import Line, Tone
-    from finetune_fsm.observers.narrator import labels
+    from finetune_fsm.observers.verdicts import labels
     from finetune_fsm.sinks import one_line
 
     spent = f"[{record.usage.calls} calls, {record.usage.tokens} tokens]"

@@ -10,7 +10,7 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
-from finetune_fsm.cli.publish import FORMATS, JSON, TEXT, publish
+from finetune_fsm.cli.publish import FORMATS, TEXT, format_of, publish
 from finetune_fsm.errors import ExitCode, InvalidDocument, UsageError, errors_in
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
@@ -61,7 +61,7 @@ def test(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.signals import supervised
 
     output = None if output == "-" else output
-    form = format_of(wanted, output, json=console.json)
+    form = format_of(wanted, output, json=console.json, known=FORMATS)
     subject = subject_of(console, file, workflow)
     if output is not None:
         _check_output(Path(output), subject)
@@ -85,27 +85,6 @@ def test(  # noqa: PLR0913  # one argument per option
         return ExitCode.OK if report.solved else ExitCode.FAILED
 
     return supervised(work)
-
-
-def format_of(wanted: str | None, output: str | None, *, json: bool) -> str:
-    """Return the report's format: asked for, else by the file's ending, else text.
-
-    Raises:
-        UsageError: ``--json`` and another ``--format``, or an ending that says nothing.
-    """
-    if json and wanted not in (None, JSON):
-        raise UsageError(f"--json and --format {wanted} contradict each other")
-    if wanted or json:
-        return wanted or JSON
-    if output is None:
-        return TEXT
-    from finetune_fsm.reports import formats
-
-    form = formats.format_of(Path(output))
-    if form is None:
-        known = ".txt, .json, .md, .xml and .csv"
-        raise UsageError(f"'{one_line(output)}' ends in none of {known} — say --format")
-    return form
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from transitions import EventData, Machine
 from finetune_fsm.errors import BudgetSpent, Cancelled, NoRuleError
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.handlers import HANDLERS, Handler
+from finetune_fsm.loop.learning import advance
 from finetune_fsm.loop.outcomes import SPENT, Ending, Interrupted, Outcome
-from finetune_fsm.loop.run import Run, advance
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import RULES, Guard, LoopState, Rule
 from finetune_fsm.loop.toolbox import Toolbox
 

@@ -15,8 +15,10 @@ from finetune_fsm.improve.judge import prefers, weighed
 from finetune_fsm.improve.samples import Sample
 from finetune_fsm.llm.base import Completion, Request
 from finetune_fsm.loop.outcomes import Tried
-from finetune_fsm.loop.run import OnTie, Run, Trial, without
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import OnTie
 from finetune_fsm.loop.toolbox import Toolbox
+from finetune_fsm.loop.trials import Trial, without
 from finetune_fsm.loop.workflows import best_of, parsed
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport

@@ -12,11 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from string import ascii_lowercase
 from typing import assert_never
 
 from finetune_fsm.errors import InvalidDocument, Problem
-from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.improve.changes import in_words
 from finetune_fsm.improve.model import Analysis
 from finetune_fsm.llm.base import Usage
@@ -33,13 +31,12 @@ from finetune_fsm.loop.outcomes import (
     Ran,
     Saved,
     Tested,
-    Tried,
 )
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.ties import in_numbers
 from finetune_fsm.observers.lines import Line, Tone
-from finetune_fsm.scenarios.model import ScenarioResult
+from finetune_fsm.observers.verdicts import BLANK, REASON_LIMIT, count, ran, tested
 from finetune_fsm.sinks import clean, one_line
 from finetune_fsm.workflow.text import parse
 
@@ -49,11 +46,6 @@ RULE = "─" * WIDTH
 
 TEXT_WIDTH = 76
 """Characters of a line of the analysis; longer words stay whole."""
-
-REASON_LIMIT = 300
-"""Characters of why a scenario failed."""
-
-_BLANK = Line()
 
 
 def narrator(
@@ -66,7 +58,7 @@ def narrator(
         clock: Seconds, for the time that the run took; it starts now.
     """
     started = clock()
-    last = _BLANK
+    last = BLANK
 
     def observe(moment: Moment) -> None:
         nonlocal last
@@ -99,7 +91,7 @@ def _entered(state: LoopState, run: Run) -> Iterator[Line]:
             yield Line("Confirming what was gained...")
         case LoopState.ANALYZING if run.analysis is None:
             yield Line("Analyzing workflow and test results...")
-            yield _BLANK
+            yield BLANK
         case LoopState.MODIFYING if run.problems:
             yield Line("  Asking again, with what is wrong with the draft")
         case LoopState.MODIFYING if not run.waiting and not run.given_up:
@@ -111,29 +103,29 @@ def _entered(state: LoopState, run: Run) -> Iterator[Line]:
 def _header(run: Run) -> Iterator[Line]:
     settings = run.settings
     yield Line("AgentMech Workflow Finetune", Tone.TITLE)
-    yield _BLANK
+    yield BLANK
     yield Line("This will iteratively improve your workflow using LLM-powered analysis.")
-    yield _BLANK
+    yield BLANK
     yield Line(f"Loading workflow from: {_full(settings.workflow)}")
     yield Line(f'Workflow "{_name(run)}" loaded successfully')
-    yield _BLANK
+    yield BLANK
     yield Line(f"Output will be saved to: {_full(settings.output)}")
-    yield _BLANK
+    yield BLANK
     yield Line(f"Using model: {one_line(settings.model)}")
-    yield _BLANK
+    yield BLANK
     if settings.tests is None:
         yield Line("No test file found: generating test scenarios...")
 
 
 def _iteration(run: Run) -> Iterator[Line]:
     if run.iteration > 1:
-        yield _BLANK
+        yield BLANK
         yield Line(RULE, Tone.FAINT)
-        yield _BLANK
+        yield BLANK
     yield Line(f"📊 ITERATION {run.iteration}/{run.settings.max_iterations}", Tone.TITLE)
-    yield _BLANK
+    yield BLANK
     yield Line(RULE, Tone.FAINT)
-    yield _BLANK
+    yield BLANK
 
 
 def _leaving(  # noqa: C901  # one case per outcome
@@ -145,11 +137,11 @@ def _leaving(  # noqa: C901  # one case per outcome
             yield from _prepared(outcome, run)
         case Saved() as outcome:
             yield from (Line(f"Iteration workflow saved: {_full(p)}") for p in outcome.paths)
-            yield _BLANK
+            yield BLANK
         case Ran() as outcome:
-            yield from _ran(outcome, run)
+            yield from ran(outcome, run)
         case Tested() as outcome:
-            yield from _tested(outcome, run)
+            yield from tested(outcome, run)
         case Analyzed() as outcome:
             yield from _analyzed(outcome, run)
         case Modified() as outcome:
@@ -161,7 +153,7 @@ def _leaving(  # noqa: C901  # one case per outcome
                 tone = Tone.PLAIN if outcome.held else Tone.WARNING
                 yield Line(f"  {_sentence(outcome.reason)}", tone)
         case Interrupted() as outcome:
-            yield from (_BLANK, Line(f"⚠ {_stopped(outcome)}", Tone.WARNING))
+            yield from (BLANK, Line(f"⚠ {_stopped(outcome)}", Tone.WARNING))
         case Finished():
             yield from _finished(run, seconds)
         case _ as never:
@@ -172,121 +164,37 @@ def _prepared(outcome: Prepared, run: Run) -> Iterator[Line]:
     if outcome.generated:
         for problem in outcome.problems:
             yield Line(f"  The model's scenarios are not usable: {one_line(problem)}", Tone.WARNING)
-        count = _count(len(outcome.suite.scenarios), "test scenario")
-        yield Line(f"Generated {count}: {_full(outcome.tests)}")
+        made = count(len(outcome.suite.scenarios), "test scenario")
+        yield Line(f"Generated {made}: {_full(outcome.tests)}")
     else:
         yield Line(f"Found existing test file: {_full(outcome.tests)}")
-    yield _BLANK
-    limit = _count(run.settings.max_iterations, "iteration")
+    yield BLANK
+    limit = count(run.settings.max_iterations, "iteration")
     yield Line(f"Starting finetune process with max {limit}")
-    yield _BLANK
+    yield BLANK
     yield Line(DOUBLE_RULE, Tone.FAINT)
-    yield _BLANK
-
-
-def _ran(outcome: Ran, run: Run) -> Iterator[Line]:
-    names = [s.name for s in run.suite.scenarios] if run.suite else []
-    for lap, label in zip(outcome.laps, labels(len(outcome.laps)), strict=True):
-        broken = {
-            names[sample.scenario]: sample.rollout
-            for sample in lap.samples
-            if sample.rollout.status is not RunStatus.COMPLETED
-        }
-        ran = len({sample.scenario for sample in lap.samples})
-        if broken:
-            total = _count(ran, "scenario")
-            yield Line(f"  {label}Workflow failed in {len(broken)} of {total}:", Tone.BAD)
-            yield from (
-                Line(f"    - {one_line(name)}: {_why(rollout)}", Tone.BAD)
-                for name, rollout in broken.items()
-            )
-        else:
-            partly = f" ({ran} of {_count(len(names), 'scenario')})" if ran < len(names) else ""
-            yield Line(f"  {label}Workflow executed successfully{partly}", Tone.GOOD)
-    warnings = (w for lap in outcome.laps for s in lap.samples for w in s.rollout.warnings)
-    for warning in dict.fromkeys(warnings):
-        yield Line(f"  Warning: {one_line(warning, limit=REASON_LIMIT)}", Tone.WARNING)
-    yield _BLANK
-
-
-def labels(count: int) -> tuple[str, ...]:
-    """Return what the candidates of one field are called: nothing for one alone. Pure."""
-    return tuple(f"{letter}: " for letter in ascii_lowercase[:count]) if count > 1 else ("",)
-
-
-def _why(rollout: Rollout) -> str:
-    if rollout.error is None:
-        return "stopped"
-    where = f"in state '{one_line(rollout.error.state)}': " if rollout.error.state else ""
-    return where + one_line(rollout.error.message, limit=REASON_LIMIT)
-
-
-def _tested(outcome: Tested, run: Run) -> Iterator[Line]:
-    for tried, label in zip(outcome.trials, labels(len(outcome.trials)), strict=True):
-        yield from _verdict(tried, label, run)
-    if not outcome.headline.accepted:
-        yield Line(f"  Rolled back to iteration {run.best.iteration if run.best else 1}")
-    if outcome.holdout:
-        held = _count(len(outcome.holdout), "scenario")
-        yield Line(f"  {held} held out: no model is shown them, they only count", Tone.FAINT)
-    yield _BLANK
-
-
-def _verdict(tried: Tried, label: str, run: Run) -> Iterator[Line]:
-    report = tried.report
-    if label and not tried.accepted:  # of those that lost, a line says enough
-        reason = one_line(tried.reason, limit=REASON_LIMIT)
-        counted = f"{report.passed}/{report.total} passed"
-        yield Line(f"  {label}{counted}, not kept: {reason}", Tone.WARNING)
-        return
-    everything = run.suite is not None and report.total == len(run.suite.scenarios)
-    if report.solved and everything:
-        yield Line(f"  {label}All tests passed ({report.passed}/{report.total})", Tone.GOOD)
-    elif report.solved:
-        yield Line(f"  {label}{report.passed} passed of the {report.total} that were run")
-    else:
-        failed = _count(report.total - report.passed, "test")
-        counted = f"{report.passed}/{report.total} passed"
-        yield Line(f"  {label}{failed} failed ({counted}):", Tone.BAD)
-        yield from (
-            Line(f"    - {one_line(r.scenario.name)}: {reason_of(r)}", Tone.BAD)
-            for r in report.results
-            if not r.passed
-        )
-    if tried.comparison is not None:
-        reason = one_line(tried.reason, limit=REASON_LIMIT)
-        if tried.accepted:
-            yield Line(f"  {label}Kept: {reason}", Tone.GOOD)
-        else:
-            yield Line(f"  {label}Not kept: {reason}", Tone.WARNING)
-
-
-def reason_of(result: ScenarioResult) -> str:
-    """Return in one line why *result* did not pass: the first reason, and how many more. Pure."""
-    reasons = [result.error] if result.error else [failure.message for failure in result.failures]
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return (one_line(reasons[0], limit=REASON_LIMIT) if reasons else "") + more
+    yield BLANK
 
 
 def _analyzed(outcome: Analyzed, run: Run) -> Iterator[Line]:
     if not outcome.fresh:
         best = run.best.iteration if run.best else 1
         yield Line(f"Going on from the workflow of iteration {best} with the next idea")
-        yield _BLANK
+        yield BLANK
         return
     analysis = outcome.analysis
     yield Line("📋 Analysis:", Tone.TITLE)
     yield Line(_paragraphs(analysis.summary) or "(none)")
     for problem in analysis.problems:
         yield Line(f"  The model's analysis is missing: {one_line(problem)}", Tone.WARNING)
-    yield _BLANK
+    yield BLANK
     ideas = _ideas(analysis)
     if ideas:
         yield Line("💡 Suggestions:", Tone.TITLE)
         yield from (Line(f"  {n}. {idea}") for n, idea in enumerate(ideas, 1))
     else:
         yield Line("No improvements are suggested.")
-    yield _BLANK
+    yield BLANK
 
 
 def _paragraphs(text: str) -> str:
@@ -325,7 +233,7 @@ def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
     yield from (_refusal(problem) for problem in outcome.problems)
     if not moment.run.problems:
         yield Line("❌ Modifications refused: the workflow stays as it was", Tone.WARNING)
-        yield _BLANK
+        yield BLANK
 
 
 def _refusal(problem: Problem) -> Line:
@@ -345,9 +253,9 @@ def _stopped(outcome: Interrupted) -> str:
 
 
 def _finished(run: Run, seconds: float) -> Iterator[Line]:
-    yield _BLANK
+    yield BLANK
     yield _ending(run)
-    yield _BLANK
+    yield BLANK
     yield Line("📊 Summary:", Tone.TITLE)
     yield Line(f"  Total iterations: {len(run.history)}")
     if run.best and run.history:
@@ -385,8 +293,8 @@ def _ending(run: Run) -> Line:
 
 def spent(usage: Usage, seconds: float) -> str:
     """Return what models and time were used, as ``12 (3,400 tokens), 8.1 s``. Pure."""
-    again = f", {_count(usage.retries, 'retry', 'retries')}" if usage.retries else ""
-    kept = f", {_count(usage.cached, 'reply', 'replies')} kept from earlier" if usage.cached else ""
+    again = f", {count(usage.retries, 'retry', 'retries')}" if usage.retries else ""
+    kept = f", {count(usage.cached, 'reply', 'replies')} kept from earlier" if usage.cached else ""
     return f"{usage.calls} ({usage.tokens:,} tokens){again}{kept}, {seconds:.1f} s"
 
 
@@ -411,7 +319,3 @@ def shown(path: Path) -> str:
     except OSError:  # the folder in which we stand was removed
         return str(path)
     return str(path) if below.startswith(os.pardir) else below
-
-
-def _count(number: int, noun: str, plural: str = "") -> str:
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -37,18 +37,19 @@ FORMATS: Mapping[str, Render] = MappingProxyType(
     }
 )
 
-_ENDINGS = MappingProxyType(
+ENDINGS: Mapping[str, str] = MappingProxyType(
     {
-        ".csv": "csv",
+        ".txt": "text",
         ".json": "json",
         ".md": "markdown",
         ".markdown": "markdown",
-        ".txt": "text",
         ".xml": "junit",
+        ".csv": "csv",
     }
 )
+"""The format that a file's ending asks for."""
 
 
-def format_of(path: Path) -> str | None:
+def named_by(path: Path) -> str | None:
     """Return the name of the form that *path*'s ending asks for, or None. Pure."""
-    return _ENDINGS.get(path.suffix.lower())
+    return ENDINGS.get(path.suffix.lower())

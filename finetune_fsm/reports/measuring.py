@@ -17,10 +17,12 @@ from finetune_fsm.improve.model import Strategy
 from finetune_fsm.improve.race import Lap
 from finetune_fsm.improve.samples import Sample, usage_of
 from finetune_fsm.llm.base import Usage
+from finetune_fsm.loop.learning import advance
 from finetune_fsm.loop.machine import Entry
 from finetune_fsm.loop.outcomes import Checked, Modified, Prepared, Ran, Tested
-from finetune_fsm.loop.run import Run, Score, TrialRecord, advance
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.trials import Score, TrialRecord
 from finetune_fsm.reports.metrics import (
     CandidateMetrics,
     Counts,

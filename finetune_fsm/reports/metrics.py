@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from finetune_fsm.improve.compare import Comparison
 from finetune_fsm.improve.model import Strategy
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.loop.run import Score
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.trials import Score
 from finetune_fsm.scenarios.statistics import Interval, wilson
 
 Counts = tuple[tuple[str, int], ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.loop.run import Score
+from finetune_fsm.loop.trials import Score
 from finetune_fsm.reports.metrics import (
     CandidateMetrics,
     Counts,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.loop.run import Score
+from finetune_fsm.loop.trials import Score
 from finetune_fsm.reports.columns import WIDTH, cut, paragraph, seconds, short, table
 from finetune_fsm.reports.comparison_text import span
 from finetune_fsm.reports.metrics import (

@@ -11,9 +11,11 @@ from finetune_fsm.errors import BadRun, JournalError, UsageError
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.llm.memo import Call
 from finetune_fsm.loop.entries import entry_of
+from finetune_fsm.loop.learning import advance
 from finetune_fsm.loop.machine import Entered, Entry, Leaving, Moment
 from finetune_fsm.loop.outcomes import UNFINISHED, Confirmed, Finished, Interrupted
-from finetune_fsm.loop.run import Run, Settings, advance
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import Settings
 from finetune_fsm.loop.table import LoopState, target_of
 from finetune_fsm.runs import records
 from finetune_fsm.runs.places import JOURNAL

@@ -14,7 +14,8 @@ from finetune_fsm.llm.memo import Call
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.loop.entries import entry_data
 from finetune_fsm.loop.machine import Entry
-from finetune_fsm.loop.run import Run, Settings
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import Settings
 from finetune_fsm.runs import places
 from finetune_fsm.runs.places import LOCK
 from finetune_fsm.runs.records import BEGIN, CALL, NOTE, RESUME, STEP, Beginning, Resumption

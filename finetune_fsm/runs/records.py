@@ -19,7 +19,7 @@ from pathlib import Path
 
 from finetune_fsm.errors import SourceChanged
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.loop.run import Settings
+from finetune_fsm.loop.settings import Settings
 
 FORMAT = 2  # 1: begin, call, step, resume, note; 2: several candidates an iteration
 

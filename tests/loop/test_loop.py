@@ -14,8 +14,8 @@ from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.improve.policy import capabilities, violations
 from finetune_fsm.llm.base import Purpose, Request
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
+from finetune_fsm.loop.learning import step_bound
 from finetune_fsm.loop.outcomes import Ending
-from finetune_fsm.loop.run import step_bound
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.scenarios.load import load_suite
 from finetune_fsm.workflow.load import load

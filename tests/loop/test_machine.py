@@ -16,6 +16,7 @@ from finetune_fsm.improve.race import Lap
 from finetune_fsm.improve.samples import Sample
 from finetune_fsm.llm.base import Stop, Usage
 from finetune_fsm.llm.scripted import ScriptedLLM
+from finetune_fsm.loop.learning import advance, step_bound
 from finetune_fsm.loop.machine import Entered, Entry, Leaving, Loop, Moment
 from finetune_fsm.loop.outcomes import (
     Analyzed,
@@ -32,7 +33,8 @@ from finetune_fsm.loop.outcomes import (
     Tested,
     Tried,
 )
-from finetune_fsm.loop.run import OnTie, Run, Settings, advance, step_bound
+from finetune_fsm.loop.run import Run
+from finetune_fsm.loop.settings import OnTie, Settings
 from finetune_fsm.loop.table import RULES, LoopState
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.scenarios.model import (

@@ -17,7 +17,7 @@ from finetune_fsm.llm.meter import Budget
 from finetune_fsm.llm.scripted import ScriptedLLM
 from finetune_fsm.loop.machine import Loop
 from finetune_fsm.loop.outcomes import Ending
-from finetune_fsm.loop.run import OnTie
+from finetune_fsm.loop.settings import OnTie
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.scenarios.model import Scenario
 

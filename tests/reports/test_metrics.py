@@ -19,8 +19,9 @@ from finetune_fsm.llm.meter import Budget
 from finetune_fsm.llm.scripted import ScriptedLLM
 from finetune_fsm.loop.machine import Loop
 from finetune_fsm.loop.outcomes import Checked, Ending, Prepared, Ran
-from finetune_fsm.loop.run import Run, Score
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.trials import Score
 from finetune_fsm.reports import metrics_json
 from finetune_fsm.reports.measuring import metrics_of
 from finetune_fsm.reports.metrics import RunMetrics, interval, rate

@@ -14,8 +14,8 @@ from strategies import texts
 from finetune_fsm.improve.compare import Comparison
 from finetune_fsm.improve.model import Strategy
 from finetune_fsm.llm.base import Usage
-from finetune_fsm.loop.run import Score
 from finetune_fsm.loop.table import LoopState
+from finetune_fsm.loop.trials import Score
 from finetune_fsm.reports.columns import WIDTH, cut, paragraph, seconds, short, table, width_of
 from finetune_fsm.reports.metrics import (
     CandidateMetrics,

@@ -18,7 +18,7 @@ from suites import reports
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus, Visit
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.reports import json_report, junit_report, markdown_report, text_report
-from finetune_fsm.reports.formats import FORMATS, format_of
+from finetune_fsm.reports.formats import FORMATS, named_by
 from finetune_fsm.reports.markdown_report import WORDS
 from finetune_fsm.reports.text_report import duration
 from finetune_fsm.scenarios.evaluate import judge_rollout
@@ -331,4 +331,4 @@ def test_a_duration_reads_back_about_equal(seconds: float) -> None:
     ],
 )
 def test_a_file_s_ending_chooses_the_form(name: str, form: str | None, tmp_path: Path) -> None:
-    assert format_of(tmp_path / name) == form
+    assert named_by(tmp_path / name) == form

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from finetune_fsm.improve.samples import flips, verdicts
 from finetune_fsm.loop.outcomes import Confirmed
-from finetune_fsm.loop.run import Run, Trial
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.ties import goal_reached
 from finetune_fsm.loop.toolbox import Toolbox
+from finetune_fsm.loop.trials import Trial
 from finetune_fsm.loop.workflows import best_of
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult
