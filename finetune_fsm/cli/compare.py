@@ -68,7 +68,7 @@ def compare(  # noqa: PLR0913  # one argument per option
     *,
     tests: str | None,
     repeat: int,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     model: str | None,
     wanted: str | None,
@@ -96,7 +96,7 @@ def compare(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.compare import compare_workflows
 
-        llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
         live = output is None and form == TEXT
         if live and not console.quiet:
             _announce(console, subject, repeat)

@@ -109,7 +109,7 @@ def finetune(
     /,
     file: str,
     *,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     max_calls: int | None,
     max_tokens: int | None,
@@ -140,7 +140,7 @@ def finetune(
     api.settings_for(workflow, budget=budget, **wishes)
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, url=ollama_url, spec=llm_spec)
+        chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec)
         with api.open_run(
             workflow,
             llm=chosen.llm,

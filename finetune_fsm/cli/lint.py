@@ -39,7 +39,7 @@ def lint(  # noqa: PLR0913  # one argument per option
     tests: str | None,
     strict: bool,
     run: bool,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     seed: int,
     jobs: int | None,
@@ -54,8 +54,8 @@ def lint(  # noqa: PLR0913  # one argument per option
     names = tuple(dict.fromkeys(files))
     _check_options(names, tests=tests, fix=fix, output=output)
     looked = [_looked_at(name, tests) for name in names]
-    if run or llm_spec or ollama_url:
-        code = _run_all(console, looked, url=ollama_url, spec=llm_spec, seed=seed, jobs=jobs)
+    if run or llm_spec or ollama_urls:
+        code = _run_all(console, looked, urls=ollama_urls, spec=llm_spec, seed=seed, jobs=jobs)
         if code is not ExitCode.OK:  # stopped
             return code
     if fix and output is not None:
@@ -126,7 +126,7 @@ def _run_all(  # the options of `test`
     console: Console,
     looked: Sequence[Looked],
     *,
-    url: str | None,
+    urls: tuple[str, ...],
     spec: str | None,
     seed: int,
     jobs: int | None,
@@ -148,7 +148,7 @@ def _run_all(  # the options of `test`
         from finetune_fsm.improve.lint import run_findings
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        llm = open_llm(console, job, url=url, spec=spec)
+        llm = open_llm(console, job, urls=urls, spec=spec)
         for one in looked:
             if one.workflow is not None and one.suite is not None:
                 one.report = run_suite(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.logs import start_logging
@@ -11,7 +12,7 @@ from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.select import Chosen
 
 
-def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -> LLM:
+def open_llm(console: Console, job: Job, *, urls: Sequence[str], spec: str | None) -> LLM:
     """Return the model that ``-u`` and ``--llm`` choose.
 
     What was chosen for the user is told, and every wait before a request is sent again.
@@ -23,16 +24,16 @@ def open_llm(console: Console, job: Job, *, url: str | None, spec: str | None) -
     """
     from finetune_fsm.llm.meter import Meter, Metered
 
-    llm = open_chosen(console, job, url=url, spec=spec).llm
+    llm = open_chosen(console, job, urls=urls, spec=spec).llm
     return Metered(llm, Meter(), tell=console.warn)
 
 
-def open_chosen(console: Console, job: Job, *, url: str | None, spec: str | None) -> Chosen:
+def open_chosen(console: Console, job: Job, *, urls: Sequence[str], spec: str | None) -> Chosen:
     """Return the same with the words that choose it again; raises as `open_llm` does."""
     from finetune_fsm.llm.select import choose
 
     start_logging(console)
-    chosen = choose(url=url, spec=spec, environ=os.environ)
+    chosen = choose(url=urls, spec=spec, environ=os.environ)
     for note in chosen.notes:
         console.note(note)
     job.hold(chosen.llm)

@@ -93,18 +93,21 @@ JSON = click.option(  # `main` looks for it, as it matters for errors too
 OUTPUT_OPTIONS = together(JSON, VERBOSE, QUIET)
 """Those of every command that prints."""
 
-URL = value(
+URL = click.option(
     "-u",
     "--ollama-url",
+    "ollama_urls",
+    multiple=True,
     metavar="<url>",
-    help='Ollama API URL (default: "http://localhost:11434", or $OLLAMA_HOST)',
+    help='Ollama API URL (default: "http://localhost:11434", or $OLLAMA_HOST); '
+    "several, -u <url> -u <url>, share the work",
 )
 
 LLM = value(
     "--llm",
     "llm_spec",
     metavar="<spec>",
-    help="Another provider: llamacpp, llamacpp:<file>, openai:<url> or script:<file>",
+    help="Another provider: llamacpp, llamacpp:<file>, openai:<url>[,<url>...] or script:<file>",
 )
 
 CACHE = click.option(

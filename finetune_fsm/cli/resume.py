@@ -53,7 +53,7 @@ def resume(
     max_calls: int | None,
     max_tokens: int | None,
     max_time: float | None,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     cached: bool,
     **again: Unpack[Again],
@@ -78,10 +78,10 @@ def resume(
     budget = type(before)(
         max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
     )
-    spec = llm_spec if llm_spec or ollama_url else history.beginning.llm or None
+    spec = llm_spec if llm_spec or ollama_urls else history.beginning.llm or None
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, url=ollama_url, spec=spec)
+        chosen = open_chosen(console, job, urls=ollama_urls, spec=spec)
         with api.reopen_run(
             folder,
             llm=chosen.llm,

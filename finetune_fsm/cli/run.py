@@ -55,7 +55,7 @@ def run(  # noqa: PLR0913  # one argument per option
     console: Console,
     file: str,
     *,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     pairs: tuple[str, ...],
     trace: bool,
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913  # one argument per option
     )
 
     def work(job: Job) -> ExitCode:
-        llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
         rollout = _rolled_out(console, wishes, llm, job)
         if console.json:
             console.document(document_of(workflow.name, rollout))

@@ -44,7 +44,7 @@ def test(  # noqa: PLR0913  # one argument per option
     /,
     file: str,
     *,
-    ollama_url: str | None,
+    ollama_urls: tuple[str, ...],
     llm_spec: str | None,
     workflow: str | None,
     wanted: str | None,
@@ -69,7 +69,7 @@ def test(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        llm = open_llm(console, job, url=ollama_url, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
         show = Shown(console, subject, live=output is None and form == TEXT)
         report = run_suite(
             subject.workflow,

@@ -34,7 +34,7 @@ from finetune_fsm.llm.ollama_format import (
 )
 from finetune_fsm.llm.ollama_session import Session
 from finetune_fsm.llm.reply import Reply
-from finetune_fsm.llm.retry import with_retries
+from finetune_fsm.llm.retry import TRIES, with_retries
 from finetune_fsm.llm.transport import error_text, kind_of, unexpected
 from finetune_fsm.sinks import clean, one_line
 
@@ -54,6 +54,7 @@ class OllamaLLM:
         slots: Requests the server answers side by side. None takes OLLAMA_NUM_PARALLEL when it is
             set here, else 1, Ollama's own default: more would wait in its queue, and their time
             to the first token would run.
+        tries: How often one request is sent at most.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class OllamaLLM:
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         sleep: Callable[[float], None] = time.sleep,
         slots: int | None = None,
+        tries: int = TRIES,
     ) -> None:
         self._session = Session(url, timeouts)
         self._sleep = sleep
         self._slots = slots or _slots_from_environment()
+        self._tries = tries
         self._lock = threading.Lock()
         self._limits: dict[str, int | None] = {}  # context length by model
         self._in_use: dict[str, int] = {}  # largest num_ctx chosen so far by model
@@ -88,7 +91,7 @@ class OllamaLLM:
         """Return the whole reply to *request*; nothing is cut off its prompt.
 
         Raises:
-            LLMError: no usable reply after three tries, or one that no further try can cure.
+            LLMError: no usable reply after all tries, or one that no further try can cure.
             Cancelled: *stop* was asked for; noticed within 0.2 s.
         """
         if stop:
@@ -97,7 +100,7 @@ class OllamaLLM:
         while True:
             try:
                 ask = partial(self._ask, question, on_text, stop)
-                return with_retries(ask, stop=stop, sleep=self._sleep)
+                return with_retries(ask, stop=stop, sleep=self._sleep, tries=self._tries)
             except LLMError as error:
                 adapted = self._adapted(question, error)
                 if adapted is None:
@@ -128,9 +131,10 @@ class OllamaLLM:
         try:
             installed = ask()
         except LLMError as error:
-            if error.kind is LLMErrorKind.UNREACHABLE or not error.retryable:
+            final = error.kind is LLMErrorKind.UNREACHABLE or self._tries == 1
+            if final or not error.retryable:
                 raise
-            installed = with_retries(ask, stop=stop, sleep=self._sleep)
+            installed = with_retries(ask, stop=stop, sleep=self._sleep, tries=self._tries)
         name = model if ":" in model else f"{model}:latest"
         return installed.get(name, "")
 

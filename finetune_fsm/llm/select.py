@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.deadlines import Timeouts
 from finetune_fsm.llm.host import DEFAULT_HOST, answers, normalise_host
+from finetune_fsm.llm.retry import TRIES
 from finetune_fsm.llm.transport import shown_url
 from finetune_fsm.llm.weights import QWEN, find
 from finetune_fsm.schema import suggestion
@@ -46,7 +47,7 @@ class Chosen:
 
 def choose(
     *,
-    url: str | None = None,
+    url: str | Sequence[str] | None = None,
     spec: str | None = None,
     environ: Mapping[str, str] | None = None,
     usual: str = DEFAULT_HOST,
@@ -54,28 +55,33 @@ def choose(
     """Return the model that the arguments name, or the one that is there.
 
     A server that was named is used whether it answers or not: it is never quietly replaced.
-    Without a name, Ollama at its usual place answers, else the embedded engine.
+    Without a name, Ollama at its usual place answers, else the embedded engine. Several servers
+    share the work.
 
     Args:
-        url: Of an Ollama server, as ``-u`` gives it.
-        spec: ``PROVIDER`` or ``PROVIDER:REST``, as ``--llm`` gives it.
+        url: Of an Ollama server, as ``-u`` gives it; or of several.
+        spec: ``PROVIDER`` or ``PROVIDER:REST``, as ``--llm`` gives it; several URLs stand with
+            commas between them, and a comma within one is written ``%2C``.
         environ: Where ``OLLAMA_HOST`` and `TIMEOUT_VARIABLE` are looked up.
         usual: Where Ollama is looked for when nothing was named.
 
     Raises:
-        UsageError: both are given, or one makes no sense.
+        UsageError: both are given, one makes no sense, or a server is named twice.
         LLMError: nothing was named and nothing is there.
         MissingExtra: the engine's package is not installed.
         InvalidDocument: the script is wrong.
     """
-    if url is not None and spec is not None:
+    urls = (url,) if isinstance(url, str) else tuple(url or ())
+    if urls and spec is not None:
         raise UsageError("-u and --llm both name a model: give one of them")
     environ = environ or {}
     limits = timeouts(environ)
     if spec is not None:
         return _named(spec, limits)
-    named = url if url is not None else environ.get("OLLAMA_HOST", "").strip()
-    return _ollama(named, limits) if named or url is not None else _present(usual, limits)
+    if urls:
+        return _ollama(urls, limits)
+    named = environ.get("OLLAMA_HOST", "").strip()
+    return _ollama((named,), limits) if named else _present(usual, limits)
 
 
 def timeouts(environ: Mapping[str, str]) -> Timeouts | None:
@@ -103,14 +109,11 @@ def _named(spec: str, limits: Timeouts | None) -> Chosen:
     provider, _, rest = spec.partition(":")
     match provider:
         case "ollama":
-            return _ollama(rest or DEFAULT_HOST, limits)
+            return _ollama(_addresses(rest), limits)
         case "llamacpp":
             return _embedded(rest, EMBEDDED_NOTE, limits)
         case "openai" if rest:
-            from finetune_fsm.llm.openai import OpenAILLM
-
-            llm = OpenAILLM(rest, timeouts=limits or Timeouts())
-            return Chosen(llm, f"openai:{shown_url(rest)}")
+            return _openai(_addresses(rest), limits)
         case "script" if rest:
             from finetune_fsm.llm.scripted import load_script
 
@@ -123,11 +126,61 @@ def _named(spec: str, limits: Timeouts | None) -> Chosen:
             raise UsageError(f"--llm knows no '{provider}' — {known}")
 
 
-def _ollama(url: str, limits: Timeouts | None) -> Chosen:
+def _addresses(rest: str) -> tuple[str, ...]:
+    """The addresses in *rest* of a spec, at least one. Pure.
+
+    Raises:
+        UsageError: a comma may stand within a password; what it says shows nothing of that.
+    """
+    first, *others = rest.split(",")
+    torn = any("@" in other and "://" not in other for other in others)
+    if torn or (others and not all((first, *others))):
+        raise UsageError(
+            "--llm takes addresses with one comma between two of them: one within an address is "
+            "written %2C, and an address with a user begins with http:// or https://"
+        )
+    return first, *others
+
+
+def _ollama(urls: Sequence[str], limits: Timeouts | None) -> Chosen:
     from finetune_fsm.llm.ollama import OllamaLLM
 
-    host = normalise_host(url)
-    return Chosen(OllamaLLM(host, timeouts=limits or Timeouts()), f"ollama:{shown_url(host)}")
+    def server(url: str, tries: int) -> LLM:
+        return OllamaLLM(url, timeouts=limits or Timeouts(), tries=tries)
+
+    return _servers("ollama", [normalise_host(url) for url in urls], server)
+
+
+def _openai(urls: Sequence[str], limits: Timeouts | None) -> Chosen:
+    from finetune_fsm.llm.openai import OpenAILLM, normalise_base
+
+    def server(url: str, tries: int) -> LLM:
+        return OpenAILLM(url, timeouts=limits or Timeouts(), tries=tries)
+
+    return _servers("openai", [normalise_base(url) for url in urls], server)
+
+
+def _servers(provider: str, urls: Sequence[str], server: Callable[[str, int], LLM]) -> Chosen:
+    """One server, or several as one.
+
+    Args:
+        provider: Begins the spec.
+        urls: Normalised, at least one.
+        server: Given a URL and how often to send one request.
+
+    Raises:
+        UsageError: two of *urls* are the same server.
+    """
+    shown = [shown_url(url) for url in urls]
+    for index, url in enumerate(shown):
+        if url.lower() in (other.lower() for other in shown[:index]):
+            raise UsageError(f"'{url}' is named twice: name each server once")
+    spec = f"{provider}:{','.join(url.replace(',', '%2C') for url in shown)}"
+    if len(urls) == 1:
+        return Chosen(server(urls[0], TRIES), spec)
+    from finetune_fsm.llm.pool import Pool
+
+    return Chosen(Pool([server(url, 1) for url in urls]), spec)  # the pool tries the others
 
 
 def _embedded(name: str, note: str, limits: Timeouts | None) -> Chosen:
@@ -146,7 +199,7 @@ def _embedded(name: str, note: str, limits: Timeouts | None) -> Chosen:
 
 def _present(usual: str, limits: Timeouts | None) -> Chosen:
     if answers(usual):
-        return _ollama(usual, limits)
+        return _ollama((usual,), limits)
     from finetune_fsm.llm.llamacpp import installed
 
     path = find()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+import wire
 from commandline import Agentmech
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +38,45 @@ def test_a_server_that_is_not_there_is_an_error_of_the_world(agentmech: Agentmec
     assert done.code == 3
     assert done.document["error"]["exit_code"] == 3
     assert "127.0.0.1:9" in done.err
+
+
+def test_of_several_servers_all_models_are_listed_and_who_has_what_not_all_have(
+    agentmech: Agentmech,
+) -> None:
+    both, one = {"tiny": 4096, "huge": 4096}, {"tiny": 4096}
+    with wire.ollama(models=both) as a, wire.ollama(models=one) as b:
+        servers = ("-u", a.url, "-u", b.url)
+        done = agentmech("list-models", *servers)
+        document = agentmech("list-models", *servers, "--json").document
+    assert (done.code, done.out) == (0, "huge\ntiny\n")
+    assert f"Ollama at {a.url} and {b.url} have 2 models:" in done.err
+    assert done.err.count("only") == 1
+    assert f"only Ollama at {a.url}\n" in done.err
+    assert document == {
+        "llm": f"Ollama at {a.url} and {b.url}",
+        "models": ["huge", "tiny"],
+        "servers": [
+            {"llm": f"Ollama at {a.url}", "models": ["huge", "tiny"]},
+            {"llm": f"Ollama at {b.url}", "models": ["tiny"]},
+        ],
+    }
+
+
+def test_of_several_servers_one_that_is_not_there_is_told_and_all_are_an_error(
+    agentmech: Agentmech,
+) -> None:
+    dead, gone = "http://127.0.0.1:9", "http://127.0.0.1:1"
+    with wire.ollama() as server:
+        done = agentmech("list-models", "-u", dead, "-u", server.url)
+        servers = agentmech("list-models", "-u", dead, "-u", server.url, "--json").document
+    assert (done.code, done.out) == (0, "tiny\n")
+    assert f"warning: cannot reach Ollama at {dead}" in done.err
+    assert "only" not in done.err
+    assert dead in servers["servers"][0]["error"]
+    done = agentmech("list-models", "-u", dead, "-u", gone)
+    assert (done.code, done.out) == (3, "")
+    assert dead in done.err
+    assert gone in done.err
 
 
 @pytest.mark.parametrize("url", ["http://", "ftp://x", "http://h:99999", "http://u:secret@h:0"])

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import wire
+from hypothesis import given
+from hypothesis import strategies as st
 from llm import completions
 from llm.completions import chat
 from llm.conformance import ask
@@ -17,10 +19,13 @@ from finetune_fsm.errors import (
     MissingExtra,
     UsageError,
 )
+from finetune_fsm.llm.host import normalise_host
 from finetune_fsm.llm.llamacpp import LlamaCppLLM
 from finetune_fsm.llm.ollama import OllamaLLM
 from finetune_fsm.llm.openai import OpenAILLM
+from finetune_fsm.llm.pool import Pool
 from finetune_fsm.llm.select import EMBEDDED_NOTE, choose
+from finetune_fsm.llm.transport import shown_url
 from finetune_fsm.llm.weights import QWEN
 
 NOBODY = "http://127.0.0.1:9"
@@ -117,9 +122,81 @@ def test_a_spec_that_makes_no_sense_is_a_usage_error(spec: str, said: str) -> No
         choose(spec=spec)
 
 
-def test_two_names_are_one_too_many() -> None:
+@pytest.mark.parametrize("url", ["h", ["h"], ["h", "g"]])
+def test_two_names_are_one_too_many(url: str | list[str]) -> None:
     with pytest.raises(UsageError, match="one of them"):
-        choose(url="h", spec="ollama")
+        choose(url=url, spec="ollama")
+
+
+hosts = st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,3})?", fullmatch=True)
+paths = st.text("abc,@:/%-", max_size=6).map(lambda text: f"/{text}" if text else "")
+addresses = st.builds(
+    lambda scheme, user, host, port, path: f"{scheme}://{user}{host}:{port}{path}",
+    st.sampled_from(["http", "https"]),
+    st.sampled_from(["", "me:s3cret@", "me:s3,cret@"]),
+    hosts,
+    st.integers(1, 65535),
+    paths,
+)
+
+
+def place(url: str) -> str:
+    return shown_url(normalise_host(url)).lower()
+
+
+@given(st.lists(addresses, min_size=1, max_size=4, unique_by=place))
+def test_the_words_that_name_servers_choose_the_same_again(urls: list[str]) -> None:
+    chosen = choose(url=urls)
+    assert isinstance(chosen.llm, Pool if len(urls) > 1 else OllamaLLM)
+    again = choose(spec=chosen.spec)
+    assert again.spec == chosen.spec
+    assert again.llm.name.replace("%2C", ",") == chosen.llm.name
+    assert "cret" not in chosen.spec + chosen.llm.name
+
+
+def test_several_servers_are_one_model_whose_parts_are_asked_in_turn() -> None:
+    with wire.ollama() as a, wire.ollama() as b:
+        for chosen in (
+            choose(url=[a.url, b.url], environ={"OLLAMA_HOST": "http://other"}),
+            choose(spec=f"ollama:{a.url},{b.url}"),
+        ):
+            assert chosen.spec == f"ollama:{a.url},{b.url}"
+            assert chosen.llm.name == f"Ollama at {a.url} and {b.url}"
+            for _ in range(4):
+                assert chosen.llm.complete(ask("hi")).text == "Hello"
+        assert [len(server.asked("/api/chat")) for server in (a, b)] == [4, 4]
+
+
+def test_several_servers_of_the_other_protocol_are_one_model_as_well() -> None:
+    with completions.server(lambda _: chat("a")) as a, completions.server(lambda _: chat("b")) as b:
+        chosen = choose(spec=f"openai:{a.url},{b.url}")
+        assert chosen.spec == f"openai:{a.url}/v1,{b.url}/v1"
+        assert {chosen.llm.complete(ask("hi")).text for _ in range(2)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ["h", "g", "h"],
+        ["h", "http://h:11434"],
+        ["http://H:1/", "http://h:1"],
+        ["http://me:s3cret@h:1", "http://h:1"],
+        ["0.0.0.0", ":11434"],
+    ],
+)
+def test_a_server_named_twice_is_refused_however_it_is_written(urls: list[str]) -> None:
+    with pytest.raises(UsageError, match="named twice") as caught:
+        choose(url=urls)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["ollama:a,", "openai:,a", "ollama:a,,b", "ollama:http://me:s3,cret@h", "openai:a,u@b"]
+)
+def test_a_comma_that_parts_no_addresses_is_refused_and_shows_no_secret(spec: str) -> None:
+    with pytest.raises(UsageError, match="%2C") as caught:
+        choose(spec=spec)
+    assert "cret" not in str(caught.value)
 
 
 def test_a_script_that_is_none_and_weights_that_are_not_there_are_said() -> None:

@@ -1,0 +1,262 @@
+"""Several servers as one model: the least loaded one answers, and a dead one drains to the others.
+
+Nothing runs in the background. A server that broke is left out for a while, and whichever request
+comes after the pause looks whether it is there again. Only servers with the same weights answer
+for a model: with others beside them, a reply would depend on who happened to be idle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
+from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
+from finetune_fsm.llm.deadlines import Timeouts, guarded
+from finetune_fsm.llm.retry import TRIES, with_retries
+from finetune_fsm.llm.roster import Roster, Seat, Server
+from finetune_fsm.llm.several import (
+    BROKEN,
+    Said,
+    Stock,
+    differ,
+    joint,
+    named,
+    nobody,
+    stock_of,
+    union,
+)
+from finetune_fsm.sinks import one_line
+
+_SILENT = BROKEN - {LLMErrorKind.DENIED, LLMErrorKind.PROTOCOL, LLMErrorKind.SERVER}
+"""What fails a look at a server: one that has no list of models, or hides it, is there."""
+
+_LOOK = Timeouts(5.0, 5.0, 5.0)  # for a list of models
+
+
+class Pool:
+    """An `LLM` over several of a kind. Making one touches no network.
+
+    A request that a server broke off goes to another at once, and then `on_text` gets the pieces
+    from the start again. Only when no server is left it waits, and asks all of them again; so the
+    members had better send a request once only: their own retries would keep it from the others.
+
+    Args:
+        members: The servers, one or more, each safe to call from several threads.
+        clock: Seconds that only grow.
+        sleep: Waits so many seconds; between two rounds.
+        tries: Rounds at most.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[LLM],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        tries: int = TRIES,
+    ) -> None:
+        if not members:
+            raise UsageError("a pool needs at least one server")
+        self._members = tuple(members)
+        self._roster = Roster(members, clock=clock)
+        self._sleep = sleep
+        self._tries = tries
+
+    @property
+    def name(self) -> str:
+        """What people call them, such as ``Ollama at http://a:11434 and http://b:11434``."""
+        return joint([llm.name for llm in self._members])
+
+    @property
+    def slots(self) -> int:
+        """How many requests they serve at the same time, all in all; dead ones are counted."""
+        return sum(llm.slots for llm in self._members)
+
+    def complete(
+        self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
+    ) -> Completion:
+        """Return the whole reply to *request*, of the server with the least to do.
+
+        Raises:
+            LLMError: the question cannot be answered, or no server can answer any.
+            UsageError: two servers have different weights of the model.
+            Cancelled: *stop* was asked for.
+        """
+        stop = stop or Stop()
+        stop.check()
+        room = _Room(stop)
+        ask = partial(self._round, request, on_text, stop, room)
+        return with_retries(ask, stop=room, sleep=self._sleep, tries=self._tries)
+
+    def models(self) -> tuple[str, ...]:
+        """Return the models that any server has, sorted: a request finds one that has its model.
+
+        Raises:
+            LLMError: no server answers.
+        """
+        return union(self.stocks())
+
+    def stocks(self) -> tuple[Stock, ...]:
+        """Return what each server has, in the order they were named."""
+        return tuple(stock_of(llm) for llm in self._members)
+
+    def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
+        """Return what all servers that answer and have *model* say of its weights.
+
+        Raises:
+            LLMError: no server answers.
+            UsageError: two of them have different weights of it.
+            Cancelled: *stop* was asked for.
+        """
+        said: Said = []
+        found: dict[str, str] = {}  # the first server by digest
+        for server in self._roster.servers:
+            seat = Seat(server, server.breaks)
+            try:
+                digest = server.llm.fingerprint(model, stop=stop)
+            except LLMError as error:
+                self._learn(seat, model, error)
+                said.append((server.llm.name, error))
+            else:
+                found.setdefault(digest, server.llm.name)
+        if not found:
+            raise nobody(said)
+        pairs = [pair for pair in found.items() if pair[0]]
+        if len(pairs) > 1:
+            raise differ(model, pairs[0], pairs[1])
+        digest, where = pairs[0] if pairs else ("", "")
+        self._roster.settle(model, digest, where)
+        return digest
+
+    def close(self) -> None:
+        """Free what all of them hold, whatever one of them raises; twice is harmless."""
+        with ExitStack() as stack:
+            for llm in self._members:
+                stack.callback(llm.close)
+
+    def _round(
+        self, request: Request, on_text: OnText | None, stop: Stop, room: _Room
+    ) -> Completion:
+        """Ask one server after the other until one answers; none is sent the request twice."""
+        said: dict[Server, LLMError] = {}
+        looked: set[Server] = set()
+        why = ""
+        while (seat := self._roster.take(request.model, said)) is not None:
+            server = seat.server
+            with self._held(seat):
+                try:
+                    if seat.due and server not in looked:
+                        looked.add(server)
+                        _look_at(server.llm, stop)
+                    if not self._fits(seat, request.model, stop):
+                        continue
+                    room.use(why)
+                    completion = server.llm.complete(request, on_text=on_text, stop=stop)
+                except LLMError as error:
+                    why = self._learn(seat, request.model, error)
+                    said[server] = error
+                    continue
+                self._roster.answered(seat)
+                self._roster.has(seat, request.model)
+                return completion
+        raise self._none_left(said, request.model)
+
+    @contextmanager
+    def _held(self, seat: Seat) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._roster.leave(seat)
+
+    def _fits(self, seat: Seat, model: str, stop: Stop) -> bool:
+        """Whether the server's weights of *model* are the right ones; raises as `complete` does."""
+        if model in seat.server.met:
+            return True
+        digest = seat.server.llm.fingerprint(model, stop=stop)
+        fits = self._roster.compare(seat, model, digest)
+        if not fits and digest:
+            _log("{} is left out for '{}': it has other weights now", seat.server.llm.name, model)
+        return fits
+
+    def _learn(self, seat: Seat, model: str, error: LLMError) -> str:
+        """Take note of *error* and return what is new in it, for people; empty when nothing is.
+
+        Raises:
+            LLMError: the same, when it says something of the question: no other server may help.
+        """
+        if error.kind in BROKEN:
+            new = self._roster.broke(seat, at_least=error.retry_after or 0.0)
+        else:
+            self._roster.answered(seat)
+            if error.kind is not LLMErrorKind.MISSING_MODEL:
+                raise error
+            new = self._roster.lacks(seat, model)
+        if not new:
+            return ""
+        why = f"{named(seat.server.llm.name, error)}; others are asked instead"
+        _log("{}", why)
+        return why
+
+    def _none_left(self, said: dict[Server, LLMError], model: str) -> LLMError:
+        words = [(server.llm.name, error) for server, error in said.items()]
+        for server in self._roster.servers:
+            if model in server.strange:
+                message = f"{server.llm.name} has other weights of '{one_line(model)}' than before"
+                words.append((server.llm.name, LLMError(LLMErrorKind.DENIED, message)))
+        return nobody(words)
+
+
+class _Room(Stop):
+    """Room in a budget for one request more, made before a wait and used up as it is sent."""
+
+    __slots__ = ("_made", "_outer")
+
+    def __init__(self, outer: Stop) -> None:
+        super().__init__()
+        self._outer = outer
+        self._made = True  # whoever asks has made room for the first
+
+    @property
+    def asked(self) -> bool:
+        return self._outer.asked
+
+    def check(self) -> None:
+        self._outer.check()
+
+    def again(self, why: str = "") -> None:
+        if self._made:
+            self.check()
+        else:
+            self._outer.again(why)
+            self._made = True
+
+    def use(self, why: str) -> None:
+        """Take the room, which is made first where there is none."""
+        self.again(why)
+        self._made = False
+
+
+def _look_at(llm: LLM, stop: Stop) -> None:
+    """Raise an `LLMError` when nobody is there; the thread it takes ends with the look."""
+
+    def look() -> Iterator[tuple[str, ...]]:
+        yield llm.models()
+
+    try:
+        for _ in guarded(lambda _: look(), timeouts=_LOOK, who=llm.name, stop=stop):
+            pass
+    except LLMError as error:
+        if error.kind in _SILENT:
+            raise
+
+
+def _log(template: str, *values: str) -> None:
+    from loguru import logger
+
+    logger.warning(template, *(one_line(value) for value in values))
+
+
+_: type[LLM] = Pool  # the protocol is kept, and mypy says so
