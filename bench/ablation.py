@@ -35,6 +35,7 @@ from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.workflows import best_of, parsed
+from finetune_fsm.scenarios.evaluate import Task
 from finetune_fsm.workflow.model import StateKind
 
 RESULTS = Path(__file__).resolve().parent / "quality" / "results" / "ablation"
@@ -91,9 +92,9 @@ def without_racing(run: Run, tools: Toolbox) -> Ran:
         return outcome
     laps = []
     for candidate in run.candidates:
-        workflow, given = parsed(run, candidate.text), run.settings
-        scenarios = run.suite.scenarios
-        rollouts = tools.roll_out(workflow, scenarios, jobs=given.jobs, seed=given.seed)
+        workflow = parsed(run, candidate.text)
+        tasks = [Task(workflow, scenario) for scenario in run.suite.scenarios]
+        rollouts = tools.roll_out(tasks, run)
         laps.append(Lap(tuple(Sample(n, 0, rollout) for n, rollout in enumerate(rollouts))))
     return replace(outcome, laps=tuple(laps))
 

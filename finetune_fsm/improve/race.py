@@ -8,12 +8,14 @@ agree (racing: TRIPLE, arXiv 2402.09723; paired gates: PACE, arXiv 2606.08106).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.compare import Comparison, compare
-from finetune_fsm.improve.samples import Sample, report_of, verdicts
+from finetune_fsm.improve.samples import Sample, majority, report_of, verdicts
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult, Suite
 
@@ -29,9 +31,24 @@ NOISY = 0.05
 REDRAWS = 2
 """Further draws of both sides then; with the first they have a majority."""
 
-Roll = Callable[[int | None, Sequence[int], int], Sequence[Rollout]]
-"""Runs a candidate, by its place in the field and None for the best, on the scenarios of these
-indexes as the draw of this number; one rollout each, in order."""
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One rollout of a race.
+
+    Attributes:
+        place: Of the candidate in the field; None for the best.
+        scenario: Index in the suite.
+        draw: The how-manieth rollout of this scenario by this workflow, 0 the first.
+    """
+
+    place: int | None
+    scenario: int
+    draw: int
+
+
+Roll = Callable[[Sequence[Leg]], Generator[Rollout, None, None]]
+"""Makes rollouts side by side and yields them in order; it is closed when enough was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +60,7 @@ class Course:
         best: The result of the best on each of them, in suite order.
         holdout: Indexes of those that are held out; they come last.
         repeat: Draws of every scenario; the majority decides.
-        width: Scenarios that can run at the same time.
+        width: Rollouts that can run at the same time.
         flip_rate: Chance of another verdict on the same scenario, 0..1.
         even: Whether a candidate that changes no verdict is of interest.
     """
@@ -80,21 +97,24 @@ class Runner:
         place: In the field.
         names: Scenarios that it is meant for, which it runs on first.
         samples: Its rollouts, in the order in which they ran.
-        results: What each was judged.
+        results: What they were judged, by index of scenario.
         out: Why it did not run on, or empty.
     """
 
     place: int
     names: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
-    results: list[ScenarioResult] = field(default_factory=list)
+    results: dict[int, list[ScenarioResult]] = field(default_factory=lambda: defaultdict(list))
     out: str = ""
+
+    def passed(self, index: int) -> bool:
+        """Whether the majority of its rollouts of that scenario passed."""
+        return majority(self.results[index]).passed
 
     @property
     def verdicts(self) -> Mapping[int, ScenarioResult]:
         """The majority's result on each scenario that it ran on."""
-        indexes = (sample.scenario for sample in self.samples)
-        return verdicts(zip(indexes, self.results, strict=True))
+        return {index: majority(many) for index, many in sorted(self.results.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,32 +170,41 @@ class _Race:
         return laps, tuple(self.best)
 
     def _heats(self) -> Runner | None:
-        """Let one after the other run its first scenarios; return who won all and came through.
+        """Let them run their first scenarios; return who won all of his and came through.
 
         They stand in the order of likelihood: as long as one does not pass everything, the next
-        has its turn.
+        have their turn, as many together as fit.
         """
         leader: Runner | None = None
-        for runner in self.field:
+        together = max(1, self.course.width // (HEAT * self.course.repeat))
+        for start in range(0, len(self.field), together):
             if leader is not None and self._complete(leader):
                 break
-            heat = self._order(runner)[:HEAT]
-            self._on(runner, heat)
-            if leader is None and heat and all(self._won(runner, index) for index in heat):
-                self._finish(runner, None)
-                leader = None if runner.out else runner
+            group = self.field[start : start + together]
+            self._on(leg for runner in group for leg in self._legs(runner, self._heat(runner)))
+            for runner in group:
+                heat = self._heat(runner)
+                if leader is None and heat and all(self._won(runner, index) for index in heat):
+                    self._finish(runner, None)
+                    leader = None if runner.out else runner
         return leader
 
     def _finish(self, runner: Runner, leader: Runner | None) -> None:
         """Run on everything that is left, until it is out; only what can beat *leader* runs on."""
         course = self.course
         order = self._order(runner)
-        half = min(PROBE, max(HEAT, (len(order) + 1) // 2))
-        for stage in (order[HEAT:half], order[half:]):
-            self._on(runner, stage)
-            if order and not course.even and not self._gained(runner):
+        begun = HEAT
+        if self._hopeless(runner):
+            begun = min(PROBE, max(HEAT, (len(order) + 1) // 2))
+            self._on(self._legs(runner, order[HEAT:begun]))
+            if self._hopeless(runner):
                 runner.out = "it fixes nothing"
                 return
+        rest, kept = order[begun:], (*course.passing, *course.holdout)
+        if leader is None and course.flip_rate < NOISY:  # nothing in between can end its run
+            self._hold(runner, (*rest, *kept))
+            return
+        self._on(self._legs(runner, rest))
         if (
             leader is not None
             and not course.even
@@ -185,36 +214,49 @@ class _Race:
             return
         for index in [i for i in order if self._won(runner, i)]:
             self._settle(runner, index)
-        if order and not course.even and not self._gained(runner):
+        if self._hopeless(runner):
             runner.out = "what it fixed fails in further draws"
             return
-        self._hold(runner, course.passing, "it breaks what passed")
-        if not runner.out:
-            self._hold(runner, course.holdout, "it breaks a scenario that is held out")
+        self._hold(runner, kept)
 
-    def _hold(self, runner: Runner, indexes: Sequence[int], reason: str) -> None:
-        """Run on *indexes*, as many at a time as fit, up to the first that is lost for good."""
-        width = max(1, self.course.width)
-        for start in range(0, len(indexes), width):
-            batch = indexes[start : start + width]
-            self._on(runner, batch)
-            for index in batch:
-                if self._lost(runner, index):
-                    self._settle(runner, index)
-                if self._lost(runner, index):
-                    runner.out = reason
-            if runner.out:
+    def _hold(self, runner: Runner, indexes: Sequence[int]) -> None:
+        """Run on *indexes* up to the first that is lost for good."""
+        while indexes and not runner.out:
+            index = self._on(
+                self._legs(runner, indexes),
+                until=lambda leg: (
+                    leg.draw == self.course.repeat - 1 and self._lost(runner, leg.scenario)
+                ),
+            )
+            if index is None:
                 return
+            self._settle(runner, index)
+            if self._lost(runner, index):
+                held = index in self.course.holdout
+                runner.out = f"it breaks {'a scenario that is held out' if held else 'what passed'}"
+            indexes = indexes[indexes.index(index) + 1 :]
 
-    def _on(self, runner: Runner, indexes: Sequence[int]) -> None:
-        for draw in range(self.course.repeat if indexes else 0):
-            self._draw(runner, indexes, draw)
+    def _legs(self, runner: Runner, indexes: Sequence[int]) -> list[Leg]:
+        draws = range(self.course.repeat)
+        return [Leg(runner.place, index, draw) for index in indexes for draw in draws]
 
-    def _draw(self, runner: Runner, indexes: Sequence[int], draw: int) -> None:
-        rollouts = self.roll(runner.place, indexes, draw)
-        for index, rollout in zip(indexes, rollouts, strict=True):
-            runner.samples.append(Sample(index, draw, rollout))
-            runner.results.append(self._judged(index, rollout))
+    def _on(self, legs: Iterable[Leg], *, until: Callable[[Leg], bool] | None = None) -> int | None:
+        """Run *legs* up to the first after which *until* holds; return its scenario, if any."""
+        legs = list(legs)
+        if not legs:
+            return None
+        with closing(self.roll(legs)) as rollouts:
+            for leg, rollout in zip(legs, rollouts, strict=True):
+                sample = Sample(leg.scenario, leg.draw, rollout)
+                if leg.place is None:
+                    self.best.append(sample)
+                else:
+                    runner = self.field[leg.place]
+                    runner.samples.append(sample)
+                    runner.results[leg.scenario].append(self._judged(leg.scenario, rollout))
+                if until is not None and until(leg):
+                    return leg.scenario
+        return None
 
     def _judged(self, index: int, rollout: Rollout) -> ScenarioResult:
         return judge_rollout(self.course.suite.scenarios[index], rollout)
@@ -225,29 +267,25 @@ class _Race:
         if course.flip_rate < NOISY:
             return
         draws = range(course.repeat, course.repeat + REDRAWS)
-        for draw in draws:
-            self._draw(runner, (index,), draw)
-        if index in self.drawn_again:
-            return
-        results = [course.best[index]]
-        for draw in draws:
-            rollout = self.roll(None, (index,), draw)[0]
-            self.best.append(Sample(index, draw, rollout))
-            results.append(self._judged(index, rollout))
-        self.drawn_again.update(verdicts((index, result) for result in results))
+        sides = [runner.place] if index in self.drawn_again else [runner.place, None]
+        self._on(Leg(side, index, draw) for side in sides for draw in draws)
+        if index not in self.drawn_again:
+            again = [self._judged(index, s.rollout) for s in self.best if s.scenario == index]
+            drawn = verdicts((index, result) for result in (course.best[index], *again))
+            self.drawn_again.update(drawn)
 
     def _best(self, index: int) -> ScenarioResult:
         return self.drawn_again.get(index, self.course.best[index])
 
     def _lost(self, runner: Runner, index: int) -> bool:
-        return self._best(index).passed and not runner.verdicts[index].passed
+        return self._best(index).passed and not runner.passed(index)
 
     def _standing(self, runner: Runner) -> Comparison:
         found = runner.verdicts
         return compare(report_of({i: self._best(i) for i in found}), report_of(found))
 
     def _won(self, runner: Runner, index: int) -> bool:
-        return runner.verdicts[index].passed and not self._best(index).passed
+        return runner.passed(index) and not self._best(index).passed
 
     def _gained(self, runner: Runner) -> int:
         standing = self._standing(runner)
@@ -258,6 +296,10 @@ class _Race:
         standing = self._standing(runner)
         return (len(standing.wins), standing.gained - standing.lost)
 
+    def _hopeless(self, runner: Runner) -> bool:
+        """Whether it has gained nothing so far, where there is something to gain."""
+        return bool(self.course.failing) and not self.course.even and not self._gained(runner)
+
     def _complete(self, runner: Runner) -> bool:
         """Whether it passes every scenario, so that no other can do better."""
         found = runner.verdicts
@@ -266,6 +308,9 @@ class _Race:
             and len(found) == len(self.course.best)
             and all(r.passed for r in found.values())
         )
+
+    def _heat(self, runner: Runner) -> tuple[int, ...]:
+        return self._order(runner)[:HEAT]
 
     def _order(self, runner: Runner) -> tuple[int, ...]:
         """What the best fails, what the candidate is meant for first."""

@@ -60,16 +60,19 @@ def verdicts(results: Iterable[tuple[int, ScenarioResult]]) -> Mapping[int, Scen
         results: Index of the scenario and result of each draw, draws of a scenario in order.
 
     Returns:
-        The first result on the side of the majority; a scenario that passes as often as not has
-        not passed.
+        What `majority` returns for each.
     """
     drawn: dict[int, list[ScenarioResult]] = defaultdict(list)
     for index, result in results:
         drawn[index].append(result)
-    return {index: _majority(many) for index, many in sorted(drawn.items())}
+    return {index: majority(many) for index, many in sorted(drawn.items())}
 
 
-def _majority(results: Sequence[ScenarioResult]) -> ScenarioResult:
+def majority(results: Sequence[ScenarioResult]) -> ScenarioResult:
+    """Return the first of the draws of one scenario, one or more, that most agree with. Pure.
+
+    One that passes as often as not has not passed.
+    """
     passes = 2 * sum(result.passed for result in results) > len(results)
     return next(result for result in results if result.passed is passes)
 

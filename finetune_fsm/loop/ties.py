@@ -20,7 +20,7 @@ from finetune_fsm.loop.settings import OnTie
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.trials import Trial, without
 from finetune_fsm.loop.workflows import best_of, parsed
-from finetune_fsm.scenarios.evaluate import judge_rollout
+from finetune_fsm.scenarios.evaluate import Task, judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport
 from finetune_fsm.workflow.model import Workflow
 
@@ -99,9 +99,8 @@ def extra_samples(run: Run, workflow: Workflow, tools: Toolbox) -> tuple[Sample,
     if run.settings.goal is None or run.settings.goal.kind is not GoalKind.ROBUSTNESS:
         return ()
     assert run.suite is not None  # noqa: S101  # there is something to perturb
-    settings = run.settings
-    scenarios = perturbed(run.suite, settings.seed).scenarios
-    rollouts = tools.roll_out(workflow, scenarios, jobs=settings.jobs, seed=settings.seed)
+    scenarios = perturbed(run.suite, run.settings.seed).scenarios
+    rollouts = tools.roll_out([Task(workflow, scenario) for scenario in scenarios], run)
     return tuple(Sample(index, 0, rollout) for index, rollout in enumerate(rollouts))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,10 +12,8 @@ from finetune_fsm.improve.model import Draft
 from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, LLM, Completion, Request, Stop
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.loop.run import Run
-from finetune_fsm.scenarios.evaluate import roll_out_all
-from finetune_fsm.scenarios.model import Scenario
+from finetune_fsm.scenarios.evaluate import Task, roll_out_each
 from finetune_fsm.storage.files import write_text
-from finetune_fsm.workflow.model import Workflow
 
 Progress = Callable[[int, int], None]
 """Told how many of how many scenarios have run."""
@@ -60,22 +58,27 @@ class Toolbox:
     check_sources: Callable[[], None] = trust_sources
 
     def roll_out(
-        self,
-        workflow: Workflow,
-        scenarios: Sequence[Scenario],
-        *,
-        jobs: int | None,
-        seed: int,
-        draw: int = 0,
-    ) -> tuple[Rollout, ...]:
-        """Run *workflow* on every scenario, as that *draw*; one rollout each, in order."""
-        return roll_out_all(
-            workflow,
-            scenarios,
+        self, tasks: Sequence[Task], run: Run, *, hurry: bool = True
+    ) -> Generator[Rollout, None, None]:
+        """Yield the rollouts of *tasks* in order, made side by side as *run*'s settings say.
+
+        Args:
+            tasks: What to run.
+            run: Has the settings.
+            hurry: Whether all of them will be wanted; else few more begin than were taken, so that
+                closing the generator early saves calls.
+
+        Raises:
+            LLMError: the world broke.
+            Cancelled: a stop was asked for, or a budget is spent.
+        """
+        jobs = run.settings.jobs or self.llm.slots
+        return roll_out_each(
+            tasks,
             self.llm,
             jobs=jobs,
-            seed=seed,
-            draw=draw,
+            window=None if hurry else 2 * jobs,
+            seed=run.settings.seed,
             stop=self.stop,
             on_done=self.progress,
         )

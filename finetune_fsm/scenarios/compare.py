@@ -12,9 +12,8 @@ from finetune_fsm.llm.memo import Call, Memo
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.llm.one_model import OneModel
 from finetune_fsm.scenarios.benchmark import Benchmark, Contender
-from finetune_fsm.scenarios.evaluate import DEFAULTS, OnDone, judge_all, roll_out
+from finetune_fsm.scenarios.evaluate import DEFAULTS, OnDone, Task, judge_all, roll_out_each
 from finetune_fsm.scenarios.model import Suite
-from finetune_fsm.scenarios.parallel import side_by_side
 from finetune_fsm.workflow.model import Workflow
 
 
@@ -60,33 +59,17 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
     asked: list[Call] = []
     memo: LLM = Memo(llm, Meter(), record=asked.append)
     shared = OneModel(memo, model) if model else memo
-    runs = [
-        (draw, number, scenario)
+    tasks = [
+        Task(workflow, scenario, draw)
         for draw in range(repeat)  # so that a slow hour falls on all of them
-        for number in range(len(workflows))
-        for scenario in range(len(suite.scenarios))
+        for workflow in workflows
+        for scenario in suite.scenarios
     ]
-    done = 0
-
-    def piece(index: int, inner: Stop) -> Rollout:
-        draw, number, at = runs[index]
-        return roll_out(
-            workflows[number],
-            suite.scenarios[at],
-            shared,
-            seed=seed,
-            draw=draw,
-            options=options,
-            stop=inner,
+    rollouts = tuple(
+        roll_out_each(
+            tasks, shared, jobs=jobs, seed=seed, options=options, stop=stop, on_done=on_done
         )
-
-    def count(index: int, rollout: Rollout) -> None:  # noqa: ARG001  # an OnEach
-        nonlocal done
-        done += 1
-        if on_done:
-            on_done(done, len(runs))
-
-    rollouts = side_by_side(piece, len(runs), jobs=jobs or llm.slots, stop=stop, on_each=count)
+    )
     contenders = _contenders(
         names or [workflow.name for workflow in workflows], suite, rollouts, repeat
     )

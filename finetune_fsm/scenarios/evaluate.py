@@ -1,7 +1,7 @@
 """Many rollouts, judged: what a suite says of a workflow.
 
 Making rollouts costs model calls and judging them does not, so the two can be done apart: the
-loop's RUNNING calls `roll_out_all`, its TESTING `judge_all`; `run_suite` does both at once.
+loop's RUNNING calls `roll_out_each`, its TESTING `judge_all`; `run_suite` does both at once.
 Whatever a workflow, a scenario or a model's reply can cause is in the results. What is raised says
 that the world is broken, and that no verdict would be fair.
 """
@@ -9,8 +9,9 @@ that the world is broken, and that no verdict would be fair.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
 from finetune_fsm.errors import Cancelled
 from finetune_fsm.execution.executor import run_workflow
@@ -20,7 +21,7 @@ from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.llm.base import LLM, Stop
 from finetune_fsm.scenarios.assertions import judge
 from finetune_fsm.scenarios.model import Scenario, ScenarioResult, Suite, SuiteReport, Verdict
-from finetune_fsm.scenarios.parallel import in_turn, side_by_side
+from finetune_fsm.scenarios.parallel import in_flight, in_turn, side_by_side
 from finetune_fsm.workflow.model import Workflow
 
 OnDone = Callable[[int, int], None]
@@ -73,46 +74,60 @@ def roll_out(
     return rollout
 
 
-def roll_out_all(  # noqa: PLR0913  # what runs, and how, in words of their own
-    workflow: Workflow,
-    scenarios: Sequence[Scenario],
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One rollout to make; the attributes are arguments of `roll_out`."""
+
+    workflow: Workflow
+    scenario: Scenario
+    draw: int = 0
+
+
+def roll_out_each(
+    tasks: Sequence[Task],
     llm: LLM,
     *,
     jobs: int | None = None,
+    window: int | None = None,
     seed: int = 0,
-    draw: int = 0,
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
     on_done: OnDone | None = None,
-) -> tuple[Rollout, ...]:
-    """Run *workflow* on every scenario; one rollout each, in order.
+) -> Generator[Rollout, None, None]:
+    """Yield the rollouts of *tasks*, in order; see `parallel.in_flight` for how.
 
     Args:
-        workflow: A valid workflow.
-        scenarios: Each is run once.
+        tasks: What to run, whatever the workflow.
         llm: Answers the prompt states of all of them.
         jobs: How many run at the same time; as many as *llm* has slots for without.
+        window: How many may have begun beyond those taken; any number without.
         seed: See `roll_out`, which also says what is raised.
-        draw: The same.
         options: Limits of each.
         stop: Ends all of them early.
         on_done: Told of progress.
     """
-    total = len(scenarios)
 
     def piece(number: int, inner: Stop) -> Rollout:
-        scenario = scenarios[number]
-        return roll_out(workflow, scenario, llm, seed=seed, draw=draw, options=options, stop=inner)
+        task = tasks[number]
+        return roll_out(
+            task.workflow,
+            task.scenario,
+            llm,
+            seed=seed,
+            draw=task.draw,
+            options=options,
+            stop=inner,
+        )
 
-    done = 0
+    done = count(1)
 
-    def count(number: int, rollout: Rollout) -> None:  # noqa: ARG001  # an OnEach
-        nonlocal done
-        done += 1
+    def tell(number: int, rollout: Rollout) -> None:  # noqa: ARG001  # an OnEach
         if on_done:
-            on_done(done, total)
+            on_done(next(done), len(tasks))
 
-    return side_by_side(piece, total, jobs=jobs or llm.slots, stop=stop, on_each=count)
+    return in_flight(
+        piece, len(tasks), jobs=jobs or llm.slots, window=window, stop=stop, on_each=tell
+    )
 
 
 def judge_rollout(scenario: Scenario, rollout: Rollout) -> ScenarioResult:

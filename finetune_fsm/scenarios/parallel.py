@@ -1,4 +1,4 @@
-"""Pieces of work side by side, results in order, and a quick way out.
+"""Pieces of work side by side, results in order whatever the timing, and a quick way out.
 
 Threads, not processes: the work waits for a model. They are daemons, for a person who stops must
 not wait for a model that never answers.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
 from finetune_fsm.llm.base import Stop
@@ -61,10 +61,32 @@ def side_by_side(
 ) -> tuple[T, ...]:
     """Return the results of *piece* for 0 … *count* - 1, in that order.
 
+    See `in_flight` for the arguments and for what is raised.
+    """
+    return tuple(in_flight(piece, count, jobs=jobs, stop=stop, on_each=on_each))
+
+
+def in_flight(
+    piece: Piece[T],
+    count: int,
+    *,
+    jobs: int,
+    window: int | None = None,
+    stop: Stop | None = None,
+    on_each: OnEach[T] | None = None,
+) -> Generator[T, None, None]:
+    """Yield the results of *piece* for 0 … *count* - 1, in that order, *jobs* computed at once.
+
+    What is yielded does not depend on which piece ends first. Who has seen enough closes the
+    generator: no further piece begins, and those under way are waited for, as what they cost is
+    paid.
+
     Args:
         piece: Called from several threads, each number once.
         count: How many there are.
         jobs: How many may run at the same time; below 1 is 1.
+        window: How many may have begun beyond those whose results were taken, for who may have
+            seen enough early; any number without.
         stop: Ends everything early.
         on_each: Gets number and result of each piece as it ends, in the caller's thread.
 
@@ -75,25 +97,37 @@ def side_by_side(
     """
     inner = _LinkedStop(stop)
     done: queue.SimpleQueue[_Ended[T]] = queue.SimpleQueue()
-    work = _worker(piece, count, inner, done.put)
+    numbers = _Numbers(count, window)
     threads = [
-        threading.Thread(target=work, name=f"scenario-{index}", daemon=True)
-        for index in range(max(1, min(jobs, count)))
+        threading.Thread(
+            target=_work, args=(piece, numbers, inner, done.put), name=f"job-{n}", daemon=True
+        )
+        for n in range(max(1, min(jobs, count)))
     ]
-    results: dict[int, T] = {}
+    early: dict[int, T] = {}
     try:
         for thread in threads:
             thread.start()
-        while len(results) < count:
-            number, result = _next(done, inner)
-            results[number] = result
-            if on_each:
-                on_each(number, result)
+        for due in range(count):
+            while due not in early:
+                number, result = _next(done, inner)
+                early[number] = result
+                if on_each:
+                    on_each(number, result)
+            yield early.pop(due)
+            numbers.taken()
+    except GeneratorExit:
+        numbers.end()
+        for thread in threads:
+            while thread.is_alive():
+                inner.check()
+                thread.join(_LOOK)
+        raise
     except BaseException:
         inner.ask()
+        numbers.end()
         _wait_for(threads)
         raise
-    return tuple(results[number] for number in range(count))
 
 
 def in_turn(tell: OnEach[T]) -> OnEach[T]:
@@ -111,25 +145,46 @@ def in_turn(tell: OnEach[T]) -> OnEach[T]:
     return listen
 
 
-def _worker(
-    piece: Piece[T], count: int, stop: Stop, put: Callable[[_Ended[T]], None]
-) -> Callable[[], None]:
-    numbers = iter(range(count))
-    lock = threading.Lock()
+class _Numbers:
+    """Hands out 0 … *count* - 1, each once, never more than *window* beyond those taken."""
 
-    def work() -> None:
-        while True:
-            with lock:
-                number = next(numbers, None)
-            if number is None or stop.asked:
-                return
-            try:
-                put((number, [piece(number, stop)], None))
-            except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
-                put((number, [], error))
-                return
+    def __init__(self, count: int, window: int | None) -> None:
+        self._next = 0
+        self._count = count
+        self._window = count if window is None else max(1, window)
+        self._taken = 0
+        self._changed = threading.Condition()
 
-    return work
+    def next(self) -> int | None:
+        """Return the next number, waiting until it may begin; None when there is none."""
+        with self._changed:
+            while self._next < self._count and self._next >= self._taken + self._window:
+                self._changed.wait()
+            if self._next >= self._count:
+                return None
+            self._next += 1
+            return self._next - 1
+
+    def taken(self) -> None:
+        """Take note that one more result was taken."""
+        with self._changed:
+            self._taken += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Hand out nothing any more."""
+        with self._changed:
+            self._count = 0
+            self._changed.notify_all()
+
+
+def _work(piece: Piece[T], numbers: _Numbers, stop: Stop, put: Callable[[_Ended[T]], None]) -> None:
+    while (number := numbers.next()) is not None and not stop.asked:
+        try:
+            put((number, [piece(number, stop)], None))
+        except BaseException as error:  # noqa: BLE001  # it is raised again where it is awaited
+            put((number, [], error))
+            return
 
 
 def _next(done: queue.SimpleQueue[_Ended[T]], stop: Stop) -> tuple[int, T]:

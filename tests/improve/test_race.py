@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.improve.compare import Standing, compare
 from finetune_fsm.improve.holdout import held_out
-from finetune_fsm.improve.race import NOISY, REDRAWS, Course, Lap, race
+from finetune_fsm.improve.race import NOISY, REDRAWS, Course, Lap, Leg, race
 from finetune_fsm.improve.samples import Flips, flips, report_of, verdicts
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.model import (
@@ -59,13 +59,11 @@ class World:
         self.asked: Counter[tuple[int | None, int, int]] = Counter()
         self.best: Sequence[Sequence[bool]] = ()
 
-    def roll(self, place: int | None, indexes: Sequence[int], draw: int) -> list[Rollout]:
-        found = []
-        for index in indexes:
-            self.asked[place, index, draw] += 1
-            draws = (self.best if place is None else self.passes[place])[index]
-            found.append(rollout("yes" if draws[draw % len(draws)] else "no"))
-        return found
+    def roll(self, legs: Sequence[Leg]) -> Generator[Rollout, None, None]:
+        for leg in legs:
+            self.asked[leg.place, leg.scenario, leg.draw] += 1
+            draws = (self.best if leg.place is None else self.passes[leg.place])[leg.scenario]
+            yield rollout("yes" if draws[leg.draw % len(draws)] else "no")
 
 
 FIELDS = st.integers(1, 8).flatmap(
@@ -174,6 +172,23 @@ def test_a_win_that_was_luck_is_none() -> None:
     course = Course(scenarios, results(scenarios, [False, True]), flip_rate=0.2)
     (lap,), _ = race(course, [()], world.roll)
     assert lap.out == "what it fixed fails in further draws"
+
+
+def test_where_there_is_room_the_first_heats_run_together() -> None:
+    scenarios = suite(4)
+    fields: list[set[int | None]] = []
+
+    class Watched(World):
+        def roll(self, legs: Sequence[Leg]) -> Generator[Rollout, None, None]:
+            fields.append({leg.place for leg in legs})
+            return super().roll(legs)
+
+    for width, together in ((1, 1), (4, 2), (8, 3)):
+        fields.clear()
+        world = Watched([[[False]] * 4] * 3)
+        course = Course(scenarios, results(scenarios, [False] * 4), width=width)
+        race(course, [()] * 3, world.roll)
+        assert len(fields[0]) == together
 
 
 @given(

@@ -16,7 +16,7 @@ from finetune_fsm.llm.memo import key_of
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 from finetune_fsm.scenarios.benchmark import Benchmark
 from finetune_fsm.scenarios.compare import compare_workflows
-from finetune_fsm.scenarios.evaluate import judge_all, roll_out_all
+from finetune_fsm.scenarios.evaluate import Task, judge_all, roll_out_each
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Scenario, Suite
 from finetune_fsm.workflow.model import State, StateKind, Workflow
 
@@ -79,7 +79,8 @@ def test_each_is_told_as_if_it_ran_alone_and_no_question_is_asked_twice(
     for flow, contender in zip(workflows, found.contenders, strict=True):
         assert contender.name == flow.name
         for draw, report in enumerate(contender.reports):
-            rollouts = roll_out_all(flow, tests.scenarios, ScriptedLLM(reply), seed=3, draw=draw)
+            alone_too = [Task(flow, scenario, draw) for scenario in tests.scenarios]
+            rollouts = tuple(roll_out_each(alone_too, ScriptedLLM(reply), seed=3))
             alone = judge_all(tests, rollouts)
             assert [r.verdict for r in report.results] == [r.verdict for r in alone.results]
             assert [r.rollout.variables for r in report.results] == [

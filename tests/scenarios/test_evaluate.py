@@ -20,10 +20,11 @@ from finetune_fsm.llm.memo import Memo
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 from finetune_fsm.scenarios.evaluate import (
+    Task,
     judge_all,
     judge_rollout,
     roll_out,
-    roll_out_all,
+    roll_out_each,
     run_suite,
 )
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Scenario, Suite, Verdict
@@ -57,6 +58,10 @@ def echo(request: Request) -> str:
     return request.messages[-1].content
 
 
+def tasks(workflow: Workflow, tests: Suite, draw: int = 0) -> list[Task]:
+    return [Task(workflow, scenario, draw) for scenario in tests.scenarios]
+
+
 def waiting(seconds: Mapping[str, float]) -> ScriptedLLM:
     def answer(request: Request) -> str:
         text = echo(request)
@@ -85,9 +90,8 @@ def test_the_report_does_not_depend_on_which_scenario_ends_first(
     assert report.solved
     assert heard == [(index, scenario.name) for index, scenario in enumerate(tests.scenarios)]
     counts: list[tuple[int, int]] = []
-    rollouts = roll_out_all(
-        greeter(),
-        tests.scenarios,
+    rollouts = roll_out_each(
+        tasks(greeter(), tests),
         llm,
         jobs=jobs,
         on_done=lambda done, total: counts.append((done, total)),
@@ -106,7 +110,8 @@ def test_scenarios_run_side_by_side_as_the_model_has_slots() -> None:
         return echo(request)
 
     assert run_suite(greeter(), suite(8), ScriptedLLM(answer, slots=4)).solved
-    assert len(roll_out_all(greeter(), suite(8).scenarios, ScriptedLLM(answer, slots=4))) == 8
+    rollouts = roll_out_each(tasks(greeter(), suite(8)), ScriptedLLM(answer, slots=4))
+    assert len(list(rollouts)) == 8
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -172,7 +177,7 @@ def test_a_stop_between_two_calls_starts_nothing_more() -> None:
     llm = ScriptedLLM(lambda request: (stop.ask(), echo(request))[1])
     started = time.monotonic()
     with pytest.raises(Cancelled):
-        roll_out_all(greeter(), suite(50).scenarios, llm, jobs=1, stop=stop)
+        list(roll_out_each(tasks(greeter(), suite(50)), llm, jobs=1, stop=stop))
     assert len(llm.requests) == 1
     assert time.monotonic() - started < 1.5
 
@@ -221,7 +226,7 @@ def test_every_draw_is_asked_anew_and_a_warm_one_comes_out_otherwise(
     memo = Memo(llm, Meter())
     flow = greeter(options={"temperature": warm})
     [first], [second] = (
-        roll_out_all(flow, suite(1).scenarios, memo, seed=4, draw=draw) for draw in (one, other)
+        roll_out_each(tasks(flow, suite(1), draw), memo, seed=4) for draw in (one, other)
     )
     assert len(llm.requests) == (1 if one == other else 2)
     assert (first.variables == second.variables) is (one == other or not warm)
@@ -278,7 +283,7 @@ def test_a_scenario_passes_when_the_run_completed_and_all_held_and_errs_when_non
 
 def test_judging_apart_says_the_same_as_running_and_judging() -> None:
     tests, llm = suite(5), ScriptedLLM(echo)
-    rollouts = roll_out_all(greeter(), tests.scenarios, llm)
+    rollouts = tuple(roll_out_each(tasks(greeter(), tests), llm))
     apart = judge_all(tests, rollouts, seconds=3.0)
     at_once = run_suite(greeter(), tests, llm)
     assert [r.assertions for r in apart.results] == [r.assertions for r in at_once.results]

@@ -11,7 +11,7 @@ from finetune_fsm.loop.ties import goal_reached
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.trials import Trial
 from finetune_fsm.loop.workflows import best_of
-from finetune_fsm.scenarios.evaluate import judge_rollout
+from finetune_fsm.scenarios.evaluate import Task, judge_rollout
 from finetune_fsm.scenarios.model import ScenarioResult
 from finetune_fsm.scenarios.statistics import sign_test
 
@@ -59,10 +59,8 @@ def _drawn(
 ) -> list[tuple[int, ScenarioResult]]:
     assert run.suite is not None  # noqa: S101  # there is a best of it
     scenarios = [run.suite.scenarios[index] for index in indexes]
-    settings = run.settings
-    rollouts = tools.roll_out(
-        best_of(run), scenarios, jobs=settings.jobs, seed=settings.seed, draw=draw
-    )
+    best = best_of(run)
+    rollouts = tools.roll_out([Task(best, scenario, draw) for scenario in scenarios], run)
     judged = map(judge_rollout, scenarios, rollouts)
     return list(zip(indexes, judged, strict=True))
 

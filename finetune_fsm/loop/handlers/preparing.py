@@ -13,7 +13,7 @@ from finetune_fsm.loop.outcomes import Prepared
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.workflows import original_of
-from finetune_fsm.scenarios.evaluate import judge_all
+from finetune_fsm.scenarios.evaluate import Task, judge_all
 from finetune_fsm.scenarios.load import dump_suite, load_suite
 from finetune_fsm.scenarios.model import Suite
 
@@ -50,8 +50,7 @@ def _generated(run: Run, tools: Toolbox) -> Prepared:
         suite = testgen.fallback(file.name)
     else:
         suite = Suite(file.name, read)
-    settings = run.settings
-    rollouts = tools.roll_out(workflow, suite.scenarios, jobs=settings.jobs, seed=settings.seed)
+    rollouts = tuple(tools.roll_out([Task(workflow, each) for each in suite.scenarios], run))
     kept = testgen.trusted(judge_all(suite, rollouts), file.name)
     path = tests_path(file)
     tools.write(path, dump_suite(kept))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
 from finetune_fsm.execution.rollout import Rollout
-from finetune_fsm.improve.race import Course, Lap, race
+from finetune_fsm.improve.race import Course, Lap, Leg, race
 from finetune_fsm.improve.samples import Sample
 from finetune_fsm.loop.outcomes import Ran
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.ties import extra_samples
 from finetune_fsm.loop.toolbox import Toolbox
 from finetune_fsm.loop.workflows import best_of, parsed
+from finetune_fsm.scenarios.evaluate import Task
 from finetune_fsm.workflow.model import StateKind, Workflow
 
 SAMPLED, GREEDY = 0.2, 0.01
@@ -32,12 +33,16 @@ def handle(run: Run, tools: Toolbox) -> Ran:
     assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
     if run.best is None:
         return Ran((Lap(_baseline(run, tools)),))
+    scenarios = run.suite.scenarios
     workflows = [parsed(run, candidate.text) for candidate in run.candidates]
     best = best_of(run)
 
-    def roll(place: int | None, indexes: Sequence[int], draw: int) -> tuple[Rollout, ...]:
-        workflow = best if place is None else workflows[place]
-        return _rolled(run, tools, workflow, indexes, draw)
+    def task(leg: Leg) -> Task:
+        workflow = best if leg.place is None else workflows[leg.place]
+        return Task(workflow, scenarios[leg.scenario], leg.draw)
+
+    def roll(legs: Sequence[Leg]) -> Generator[Rollout, None, None]:
+        return tools.roll_out([task(leg) for leg in legs], run, hurry=False)
 
     course = Course(
         suite=run.suite,
@@ -63,29 +68,15 @@ def _baseline(run: Run, tools: Toolbox) -> tuple[Sample, ...]:
     """Every scenario, as often as asked for; what PREPARING ran is not run again."""
     assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
     workflow = parsed(run, run.original)
-    every = range(len(run.suite.scenarios))
-    found = list(run.laps[0].samples) if run.laps else []
-    for draw in range(1 if found else 0, run.settings.repeat):
-        found += _samples(run, tools, workflow, every, draw)
+    scenarios = run.suite.scenarios
+    every = range(len(scenarios))
+    found = run.laps[0].samples if run.laps else ()
+    draws = [(i, draw) for draw in range(1 if found else 0, run.settings.repeat) for i in every]
     if run.settings.repeat == 1 and _expected(workflow) is SAMPLED:
-        found += _samples(run, tools, workflow, every[:MEASURED], 1)
-    return tuple(found)
-
-
-def _samples(
-    run: Run, tools: Toolbox, workflow: Workflow, indexes: Sequence[int], draw: int
-) -> list[Sample]:
-    rollouts = _rolled(run, tools, workflow, indexes, draw)
-    return [Sample(i, draw, rollout) for i, rollout in zip(indexes, rollouts, strict=True)]
-
-
-def _rolled(
-    run: Run, tools: Toolbox, workflow: Workflow, indexes: Sequence[int], draw: int
-) -> tuple[Rollout, ...]:
-    assert run.suite is not None  # noqa: S101  # as above
-    scenarios = [run.suite.scenarios[index] for index in indexes]
-    settings = run.settings
-    return tools.roll_out(workflow, scenarios, jobs=settings.jobs, seed=settings.seed, draw=draw)
+        draws += [(i, 1) for i in every[:MEASURED]]
+    tasks = [Task(workflow, scenarios[i], draw) for i, draw in draws]
+    rollouts = tools.roll_out(tasks, run)
+    return (*found, *(Sample(*at, rolled) for at, rolled in zip(draws, rollouts, strict=True)))
 
 
 def _expected(workflow: Workflow) -> float:
