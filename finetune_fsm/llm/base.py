@@ -135,6 +135,10 @@ class Stop:
         del why
         self.check()
 
+    def tell(self, what: str) -> None:
+        """Take *what*, a sentence for people who wait; nobody hears it unless somebody listens."""
+        del what
+
 
 class LLM(Protocol):
     """A source of replies. Safe to call from several threads at once."""

@@ -177,6 +177,9 @@ class _Counted(Stop):
         if why:
             self._tell(why)
 
+    def tell(self, what: str) -> None:
+        self._tell(what)
+
 
 def ignore(message: str) -> None:
     """Tell nobody."""
@@ -188,7 +191,8 @@ class Metered(Layer):
     Args:
         inner: Answers.
         meter: Counts.
-        tell: Takes a sentence for people whenever they have to wait for another try.
+        tell: Takes a sentence for people whenever they have to wait for another try, or a server
+            of several fails them.
     """
 
     def __init__(self, inner: LLM, meter: Meter, *, tell: Callable[[str], None] = ignore) -> None:

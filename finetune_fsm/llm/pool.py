@@ -118,7 +118,7 @@ class Pool:
             try:
                 digest = server.llm.fingerprint(model, stop=stop)
             except LLMError as error:
-                self._learn(seat, model, error)
+                self._learn(seat, model, error, stop or Stop())
                 said.append((server.llm.name, error))
             else:
                 found.setdefault(digest, server.llm.name)
@@ -143,7 +143,6 @@ class Pool:
         """Ask one server after the other until one answers; none is sent the request twice."""
         said: dict[Server, LLMError] = {}
         looked: set[Server] = set()
-        why = ""
         while (seat := self._roster.take(request.model, said)) is not None:
             server = seat.server
             with self._held(seat):
@@ -153,14 +152,15 @@ class Pool:
                         _look_at(server.llm, stop)
                     if not self._fits(seat, request.model, stop):
                         continue
-                    room.use(why)
+                    room.use()
                     completion = server.llm.complete(request, on_text=on_text, stop=stop)
                 except LLMError as error:
-                    why = self._learn(seat, request.model, error)
+                    if self._learn(seat, request.model, error, stop):
+                        self._tell(server, error, stop)
                     said[server] = error
                     continue
-                self._roster.answered(seat)
                 self._roster.has(seat, request.model)
+                self._thank(seat, stop)
                 return completion
         raise self._none_left(said, request.model)
 
@@ -178,33 +178,42 @@ class Pool:
         digest = seat.server.llm.fingerprint(model, stop=stop)
         fits = self._roster.compare(seat, model, digest)
         if not fits and digest:
-            _log("{} is left out for '{}': it has other weights now", seat.server.llm.name, model)
+            stop.tell(_strange(seat.server.llm.name, model))
         return fits
 
-    def _learn(self, seat: Seat, model: str, error: LLMError) -> str:
-        """Take note of *error* and return what is new in it, for people; empty when nothing is.
+    def _learn(self, seat: Seat, model: str, error: LLMError, stop: Stop) -> bool:
+        """Take note of *error*; whether it says something new.
 
         Raises:
             LLMError: the same, when it says something of the question: no other server may help.
         """
         if error.kind in BROKEN:
-            new = self._roster.broke(seat, at_least=error.retry_after or 0.0)
-        else:
-            self._roster.answered(seat)
-            if error.kind is not LLMErrorKind.MISSING_MODEL:
-                raise error
-            new = self._roster.lacks(seat, model)
-        if not new:
-            return ""
-        why = f"{named(seat.server.llm.name, error)}; others are asked instead"
-        _log("{}", why)
-        return why
+            return self._roster.broke(seat, at_least=error.retry_after or 0.0)
+        self._thank(seat, stop)  # it is there, whatever it says
+        if error.kind is not LLMErrorKind.MISSING_MODEL:
+            raise error
+        return self._roster.lacks(seat, model)
+
+    def _tell(self, server: Server, error: LLMError, stop: Stop) -> None:
+        """Tell people that *server* is left out, once until it is back."""
+        what = f"{named(server.llm.name, error)}; others are asked instead"
+        _log(what)
+        missing = error.kind is LLMErrorKind.MISSING_MODEL
+        if missing or not server.told:
+            stop.tell(what)
+        server.told = server.told or not missing
+
+    def _thank(self, seat: Seat, stop: Stop) -> None:
+        """Take note that a server is there, and tell people who were told otherwise."""
+        if self._roster.answered(seat) and seat.server.told:
+            seat.server.told = False
+            stop.tell(f"{seat.server.llm.name} answers again")
 
     def _none_left(self, said: dict[Server, LLMError], model: str) -> LLMError:
         words = [(server.llm.name, error) for server, error in said.items()]
         for server in self._roster.servers:
             if model in server.strange:
-                message = f"{server.llm.name} has other weights of '{one_line(model)}' than before"
+                message = _strange(server.llm.name, model)
                 words.append((server.llm.name, LLMError(LLMErrorKind.DENIED, message)))
         return nobody(words)
 
@@ -233,9 +242,9 @@ class _Room(Stop):
             self._outer.again(why)
             self._made = True
 
-    def use(self, why: str) -> None:
+    def use(self) -> None:
         """Take the room, which is made first where there is none."""
-        self.again(why)
+        self.again()
         self._made = False
 
 
@@ -253,10 +262,14 @@ def _look_at(llm: LLM, stop: Stop) -> None:
             raise
 
 
-def _log(template: str, *values: str) -> None:
+def _strange(name: str, model: str) -> str:
+    return f"{name} is left out for '{one_line(model)}': it came back with other weights of it"
+
+
+def _log(what: str) -> None:
     from loguru import logger
 
-    logger.warning(template, *(one_line(value) for value in values))
+    logger.warning("{}", what)
 
 
 _: type[LLM] = Pool  # the protocol is kept, and mypy says so

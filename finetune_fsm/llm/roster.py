@@ -37,6 +37,7 @@ class Server:
         pause: Seconds it is left out; 0 while it is well.
         until: When that ends, by the roster's clock.
         breaks: How often it broke.
+        told: Whether people know that it is not well.
         met: Models whose weights were compared since it broke last.
         lacks: Models that it does not have.
         strange: Models that it came back with other weights of.
@@ -47,6 +48,7 @@ class Server:
     pause: float = 0.0
     until: float = 0.0
     breaks: int = 0
+    told: bool = False
     met: set[str] = field(default_factory=set)
     lacks: set[str] = field(default_factory=set)
     strange: set[str] = field(default_factory=set)
@@ -128,11 +130,14 @@ class Roster:
         with self._lock:
             seat.server.under_way -= 1
 
-    def answered(self, seat: Seat) -> None:
-        """Take note that the server is well, unless it has broken since."""
+    def answered(self, seat: Seat) -> bool:
+        """Take note that the server is well, unless it has broken since; whether it was not."""
+        server = seat.server
         with self._lock:
-            if seat.breaks == seat.server.breaks:
-                seat.server.pause = 0.0
+            new = bool(server.pause) and seat.breaks == server.breaks
+            if new:
+                server.pause = 0.0
+        return new
 
     def broke(self, seat: Seat, *, at_least: float = 0.0) -> bool:
         """Leave the server out for a while, *at_least* so many seconds; whether that is new."""

@@ -188,6 +188,8 @@ def test_a_server_named_twice_is_refused_however_it_is_written(urls: list[str]) 
     with pytest.raises(UsageError, match="named twice") as caught:
         choose(url=urls)
     assert "s3cret" not in str(caught.value)
+    with pytest.raises(UsageError, match="named twice"):
+        choose(spec="openai:h:1,http://H:1/v1/")
 
 
 @pytest.mark.parametrize(
