@@ -14,7 +14,7 @@ from finetune_fsm.cli.problems import as_text
 from finetune_fsm.errors import InvalidDocument, Problem, UsageError, errors_in
 from finetune_fsm.workflow.load import Checked, check_text
 from finetune_fsm.workflow.model import Workflow
-from finetune_fsm.workflow.text import decode, parse, read_file
+from finetune_fsm.workflow.text import TESTS, decode, parse, read_file
 
 STDIN = "-"
 STDIN_NAME = "<stdin>"
@@ -22,7 +22,7 @@ _TELLING = re.compile(
     "(?:\\A|[\\n\\r\\x85\\u2028\\u2029])(states|test_scenarios):"
 )  # YAML's line ends
 
-STDIN_LIMIT = 4_000_000
+STDIN_LIMIT = TESTS.size
 """Bytes read from standard input at most; the reader refuses far less."""
 
 
@@ -55,7 +55,7 @@ def read(name: str) -> Source:
             data = sys.stdin.buffer.read(STDIN_LIMIT + 1)
             return Source(STDIN_NAME, Path.cwd() / "stdin.yaml", decode(data, file=STDIN_NAME))
         path = Path(name)
-        return Source(name, path, read_file(path))
+        return Source(name, path, read_file(path, limit=TESTS.size))
     except InvalidDocument as error:
         return Source(name, Path(name), None, error.problems)
 
@@ -73,7 +73,7 @@ def is_suite(source: Source) -> bool:
     if len(keys) == 1:  # parsing takes a second time what checking takes, only to say the same
         return keys == {"test_scenarios"}
     try:
-        document = parse(source.text or "").document
+        document = parse(source.text or "", limits=TESTS).document
     except InvalidDocument:
         return ".test." in os.path.basename(source.name)  # noqa: PTH119  # may be no valid path
     if not isinstance(document, Mapping):

@@ -28,11 +28,11 @@ class Places:
 
 def places_in(path: Path, environ: Mapping[str, str]) -> Places:
     """Return where the scenarios of the test file at *path* stand; without lines if it is gone."""
-    from finetune_fsm.workflow.text import parse, read_file
+    from finetune_fsm.workflow.text import TESTS, parse, read_file
 
     file = _in_repository(path, environ.get(WORKSPACE, ""))
     try:
-        places = parse(read_file(path)).places
+        places = parse(read_file(path, limit=TESTS.size), limits=TESTS).places
     except InvalidDocument:
         return Places(file)
     lines: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from finetune_fsm.cli.signals import Job
     from finetune_fsm.errors import Problem
+    from finetune_fsm.scenarios.evaluate import OnResult
     from finetune_fsm.scenarios.model import ScenarioResult, Suite, SuiteReport
     from finetune_fsm.workflow.model import Workflow
 
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 @options.value(
     "-o", "--output", metavar="<path>", help="Write the report there; its ending says the format"
 )
+@options.value(
+    "--trace",
+    metavar="<path>",
+    help="Write what was asked and answered in every scenario there, as JSON lines",
+)
 @options.value("--seed", type=int, default=0, metavar="<number>", help="For sampling (default: 0)")
 @options.JOBS
 @options.OUTPUT_OPTIONS
@@ -49,6 +56,7 @@ def test(  # noqa: PLR0913  # one argument per option
     workflow: str | None,
     wanted: str | None,
     output: str | None,
+    trace: str | None,
     seed: int,
     jobs: int | None,
 ) -> ExitCode:
@@ -63,23 +71,26 @@ def test(  # noqa: PLR0913  # one argument per option
     output = None if output == "-" else output
     form = format_of(wanted, output, json=console.json, known=FORMATS)
     subject = subject_of(console, file, workflow)
-    if output is not None:
-        _check_output(Path(output), subject)
+    for target in (output, trace):
+        if target is not None:
+            _check_output(Path(target), subject)
 
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.evaluate import run_suite
 
         llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
         show = Shown(console, subject, live=output is None and form == TEXT)
-        report = run_suite(
-            subject.workflow,
-            subject.suite,
-            llm,
-            jobs=jobs,
-            seed=seed,
-            stop=job.stop,
-            on_result=show.result,
-        )
+        with _traced(trace, show.result) as tell:
+            report = run_suite(
+                subject.workflow,
+                subject.suite,
+                llm,
+                jobs=jobs,
+                seed=seed,
+                stop=job.stop,
+                on_result=tell,
+                texts=False,
+            )
         show.end(report)
         publish(console, subject, report, form=form, output=output)
         return ExitCode.OK if report.solved else ExitCode.FAILED
@@ -140,6 +151,28 @@ def subject_of(console: Console, file: str, other: str | None) -> Subject:
     if checked.suite is None or checked.workflow is None:
         raise InvalidDocument(errors_in(checked.problems))
     return Subject(path, checked.suite, name or checked.suite.workflow, checked.workflow)
+
+
+@contextmanager
+def _traced(path: str | None, tell: OnResult) -> Iterator[OnResult]:
+    """Lend a listener that writes every result to *path*, if there is one, and then tells it on.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    if path is None:
+        yield tell
+        return
+    from finetune_fsm.reports.trace import line_of
+    from finetune_fsm.storage.files import appending
+
+    with appending(Path(path)) as write:
+
+        def keep(number: int, result: ScenarioResult) -> None:
+            write(line_of(result))
+            tell(number, result)
+
+        yield keep
 
 
 def _check_output(target: Path, subject: Subject) -> None:

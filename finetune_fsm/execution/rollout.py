@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from finetune_fsm.errors import LLMErrorKind
@@ -79,6 +79,11 @@ class Rollout:
     error: RunError | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def without_texts(self) -> Rollout:
+        """Return the same with nothing of what was asked, said and saved."""
+        visits = tuple(replace(visit, prompt="", completion="") for visit in self.visits)
+        return replace(self, visits=visits, variables={})
 
     @property
     def usage(self) -> Usage:

@@ -21,7 +21,7 @@ from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.llm.base import LLM, Stop
 from finetune_fsm.scenarios.assertions import judge
 from finetune_fsm.scenarios.model import Scenario, ScenarioResult, Suite, SuiteReport, Verdict
-from finetune_fsm.scenarios.parallel import in_flight, in_turn, side_by_side
+from finetune_fsm.scenarios.parallel import in_flight
 from finetune_fsm.workflow.model import Workflow
 
 OnDone = Callable[[int, int], None]
@@ -31,6 +31,9 @@ OnResult = Callable[[int, ScenarioResult], None]
 """Gets index and result of each scenario, in suite order, in the caller's thread."""
 
 DEFAULTS = Settings()
+
+AHEAD = 16
+"""Rollouts per job that may wait for a slow one before them."""
 
 
 def roll_out(
@@ -175,7 +178,7 @@ def judge_all(
     return SuiteReport(results, spent)
 
 
-def run_suite(
+def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
     workflow: Workflow,
     suite: Suite,
     llm: LLM,
@@ -185,6 +188,7 @@ def run_suite(
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
     on_result: OnResult | None = None,
+    texts: bool = True,
 ) -> SuiteReport:
     """Run *workflow* on all of *suite* and judge it.
 
@@ -197,6 +201,8 @@ def run_suite(
         options: Limits of each run.
         stop: Ends all of them early.
         on_result: Gets each result when it and all before it are there.
+        texts: Whether the report keeps what was asked, said and saved. Without them it is small
+            whatever the models write, and only *on_result* sees them.
     """
     started = time.monotonic()
 
@@ -205,11 +211,15 @@ def run_suite(
         rollout = roll_out(workflow, scenario, llm, seed=seed, options=options, stop=inner)
         return judge_rollout(scenario, rollout)
 
-    results = side_by_side(
-        piece,
-        len(suite.scenarios),
-        jobs=jobs or llm.slots,
-        stop=stop,
-        on_each=in_turn(on_result) if on_result else None,
-    )
-    return SuiteReport(results, time.monotonic() - started)
+    jobs = jobs or llm.slots
+    window = None if texts else AHEAD * jobs
+    results: list[ScenarioResult] = []
+    found = in_flight(piece, len(suite.scenarios), jobs=jobs, window=window, stop=stop)
+    for number, result in enumerate(found):
+        try:
+            if on_result:
+                on_result(number, result)
+        except BaseException as error:  # noqa: BLE001  # it comes out again, when the others ended
+            found.throw(error)
+        results.append(result if texts else result.without_texts())
+    return SuiteReport(tuple(results), time.monotonic() - started)

@@ -21,7 +21,7 @@ from finetune_fsm.schema import SUITE, problems_in
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.load import load
 from finetune_fsm.workflow.model import State, Workflow
-from finetune_fsm.workflow.text import dump, located, parse, read_file
+from finetune_fsm.workflow.text import TESTS, dump, located, parse, read_file
 
 _MADE_BY_US = re.compile(r"(.+)\.(?:finetuned|finetune-iter\d+)")
 
@@ -62,7 +62,7 @@ def check_suite(
 ) -> CheckedSuite:
     """Return what the test file at *path* says and all that is wrong with it."""
     try:
-        text = read_file(path)
+        text = read_file(path, limit=TESTS.size)
     except InvalidDocument as error:
         return CheckedSuite(None, workflow, error.problems)
     return check_suite_text(text, path, workflow=workflow, strict=strict)
@@ -81,7 +81,7 @@ def check_suite_text(
     """
     file = str(path)
     try:
-        parsed = parse(text, file=file)
+        parsed = parse(text, file=file, limits=TESTS)
     except InvalidDocument as error:
         return CheckedSuite(None, workflow, error.problems)
     document = parsed.document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from finetune_fsm.execution.rollout import Rollout
@@ -132,6 +132,10 @@ class ScenarioResult:
     verdict: Verdict
     assertions: tuple[AssertionResult, ...] = ()
     error: str = ""
+
+    def without_texts(self) -> ScenarioResult:
+        """Return the same without the rollout's texts; what the assertions looked at stays."""
+        return replace(self, rollout=self.rollout.without_texts())
 
     @property
     def passed(self) -> bool:

@@ -130,21 +130,6 @@ def in_flight(
         raise
 
 
-def in_turn(tell: OnEach[T]) -> OnEach[T]:
-    """Return a listener that passes on to *tell* in the order of numbers."""
-    early: dict[int, T] = {}
-    due = 0
-
-    def listen(number: int, result: T) -> None:
-        nonlocal due
-        early[number] = result
-        while due in early:
-            tell(due, early.pop(due))
-            due += 1
-
-    return listen
-
-
 class _Numbers:
     """Hands out 0 … *count* - 1, each once, never more than *window* beyond those taken."""
 

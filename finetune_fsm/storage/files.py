@@ -8,7 +8,8 @@ import os
 import re
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from finetune_fsm.errors import StorageError
@@ -37,6 +38,34 @@ def write_text(path: Path, text: str) -> None:
         _replace(target, text.encode("utf-8"))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def appending(path: Path) -> Iterator[Callable[[str], None]]:
+    """Lend what puts one text after the other into the file at *path*, begun anew.
+
+    Only its owner may read the file. Each text is there as a whole for whoever reads it later;
+    that it outlives a power failure is not waited for.
+
+    Raises:
+        StorageError: the disk, the folder or the permissions do not allow it.
+    """
+    try:
+        make_folders(path.absolute().parent)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def write(text: str) -> None:
+        try:
+            write_all(handle, text.encode("utf-8"))
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+    try:
+        yield write
+    finally:
+        os.close(handle)
 
 
 def write_all(handle: int, data: bytes) -> None:

@@ -28,6 +28,9 @@ PERSON = Limits()
 MODEL = Limits(size=200_000, nodes=10_000, scalar=64_000, aliases=False)
 """For what a model wrote: smaller, and without aliases."""
 
+TESTS = Limits(size=8_000_000, nodes=400_000)
+"""For a person's test files: tens of thousands of scenarios."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

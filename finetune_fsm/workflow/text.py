@@ -17,13 +17,14 @@ from typing import Any
 from finetune_fsm.errors import InvalidDocument, Path, Problem
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.layout import dump
-from finetune_fsm.workflow.nodes import MODEL, PERSON, Limits
+from finetune_fsm.workflow.nodes import MODEL, PERSON, TESTS, Limits
 from finetune_fsm.workflow.reader import Place, Reader
 from finetune_fsm.workflow.tree import tree_of
 
 __all__ = [
     "MODEL",
     "PERSON",
+    "TESTS",
     "Limits",
     "Parsed",
     "Place",

@@ -178,3 +178,41 @@ def test_warnings_stand_beside_the_report(agentmech: Agentmech, greeter: Path) -
     assert done.code == 0
     assert "warning: unknown key 'colour'" in done.err
     assert "colour" not in done.out
+
+
+def test_a_trace_has_a_line_for_each_scenario_with_all_that_was_said(
+    agentmech: Agentmech, greeter: Path
+) -> None:
+    done = agentmech("test", "greeter.yaml", *BAD, "--trace", "new/trace.jsonl", "-q")
+    assert done.code == 1
+    path = greeter.parent / "new" / "trace.jsonl"
+    assert path.stat().st_mode & 0o777 == 0o600
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["scenario"] for line in lines] == ["Greets Alice", "Greets Bob"]
+    for line, name in zip(lines, ("Alice", "Bob"), strict=True):
+        assert line["verdict"] == "failed"
+        *_, last = line["rollout"]["visits"]
+        assert name in last["prompt"]
+        assert last["completion"] == line["assertions"][0]["actual"] != ""
+
+
+def test_a_trace_never_takes_the_place_of_an_input(agentmech: Agentmech, greeter: Path) -> None:
+    before = greeter.read_text()
+    done = agentmech("test", "greeter.yaml", *GOOD, "--trace", "greeter.yaml")
+    assert done.code == 2
+    assert "never overwritten" in done.err
+    assert greeter.read_text() == before
+
+
+def test_thousands_of_scenarios_fit_in_one_file(agentmech: Agentmech, greeter: Path) -> None:
+    tests = greeter.with_name("greeter.test.yaml")
+    head, _, _ = tests.read_text().partition("test_scenarios:")
+    scenario = (
+        "  - name: Number {}\n    inputs: [{{state: ask, value: Bob}}]\n"
+        "    assertions: [{{type: contains, target: greeting, value: Bob}}]\n"
+    )
+    count = 3000
+    tests.write_text(f"{head}test_scenarios:\n" + "".join(map(scenario.format, range(count))))
+    done = agentmech("test", "greeter.yaml", *GOOD, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert f"{count} of {count} passed" in done.out

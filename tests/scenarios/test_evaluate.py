@@ -290,3 +290,26 @@ def test_judging_apart_says_the_same_as_running_and_judging() -> None:
     assert apart.seconds == 3.0
     with pytest.raises(ValueError, match="shorter"):
         judge_all(tests, rollouts[:3])
+
+
+@given(st.integers(1, 6), st.integers(1, 4))
+@settings(max_examples=15)
+def test_a_report_without_texts_says_the_same_and_the_listener_sees_them(
+    count: int, jobs: int
+) -> None:
+    heard: list[str] = []
+    whole = run_suite(greeter(), suite(count), ScriptedLLM(echo))
+    lean = run_suite(
+        greeter(),
+        suite(count),
+        ScriptedLLM(echo),
+        jobs=jobs,
+        on_result=lambda _, result: heard.append(result.rollout.variables["reply"]),
+        texts=False,
+    )
+    assert heard == [f"<{n}>" for n in range(count)]
+    assert [r.verdict for r in lean.results] == [r.verdict for r in whole.results]
+    assert lean.usage.calls == whole.usage.calls
+    for result in lean.results:
+        assert not result.rollout.variables
+        assert not any(visit.prompt or visit.completion for visit in result.rollout.visits)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetune_fsm.errors import StorageError
-from finetune_fsm.storage.files import write_text
+from finetune_fsm.storage.files import appending, write_text
 
 
 @given(st.text(st.characters(codec="utf-8")))
@@ -74,3 +74,25 @@ def test_a_system_that_takes_little_at_a_time_gets_the_whole_text(
     monkeypatch.setattr(os, "write", lambda handle, data: real(handle, bytes(data)[:3]))
     write_text(tmp_path / "f", "a longer text")
     assert (tmp_path / "f").read_text() == "a longer text"
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8")), max_size=6))
+def test_what_is_appended_stands_there_in_order_and_begins_anew(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("d") / "deep" / "f.jsonl"
+    for _ in range(2):
+        with appending(path) as write:
+            for done, text in enumerate(texts, start=1):
+                write(text)
+                assert path.read_bytes() == "".join(texts[:done]).encode()
+    assert path.read_bytes() == "".join(texts).encode()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_appended_is_told() -> None:
+    with (
+        pytest.raises(StorageError, match="cannot write /dev/full"),
+        appending(Path("/dev/full")) as write,
+    ):
+        write("x")
