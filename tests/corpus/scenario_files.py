@@ -127,7 +127,7 @@ ERRORS = [
     ("T23 W31", VALID + "      - type: contains\n        value: Question: x\n", "quotes"),
     ("T23 W33", VALID + "      - type: contains\n        value: *bold*\n", "quotes"),
     ("T23 W30", "workflow: {{name}}", "plain text"),
-    ("T23 W34", "x" * 2_000_000, "larger than"),
+    ("T23 W34", "x" * 9_000_000, "larger than"),
 ]
 
 
