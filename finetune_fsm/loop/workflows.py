@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 from finetune_fsm.errors import InvalidDocument, errors_in
 from finetune_fsm.loop.run import Run
 from finetune_fsm.workflow.load import check_text
@@ -22,7 +25,12 @@ def best_of(run: Run) -> Workflow:
 
 def parsed(run: Run, text: str) -> Workflow:
     """Return the workflow that *text* is, read as if it stood in the user's folder."""
-    path = run.settings.workflow
+    return _read(text, run.settings.workflow)
+
+
+@lru_cache(maxsize=32)
+def _read(text: str, path: Path) -> Workflow:
+    """The same few texts are wanted again in every state."""
     checked = check_text(text, folder=path.resolve().parent, file=str(path))
     if checked.workflow is None:
         raise InvalidDocument(errors_in(checked.problems))
