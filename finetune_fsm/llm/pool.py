@@ -152,11 +152,11 @@ class Pool:
                         _look_at(server.llm, stop)
                     if not self._fits(seat, request.model, stop):
                         continue
+                    self._tell(stop)
                     room.use()
                     completion = server.llm.complete(request, on_text=on_text, stop=stop)
                 except LLMError as error:
-                    if self._learn(seat, request.model, error, stop):
-                        self._tell(server, error, stop)
+                    self._learn(seat, request.model, error, stop)
                     said[server] = error
                     continue
                 self._roster.has(seat, request.model)
@@ -181,40 +181,39 @@ class Pool:
             stop.tell(_strange(seat.server.llm.name, model))
         return fits
 
-    def _learn(self, seat: Seat, model: str, error: LLMError, stop: Stop) -> bool:
-        """Take note of *error*; whether it says something new.
+    def _learn(self, seat: Seat, model: str, error: LLMError, stop: Stop) -> None:
+        """Take note of *error*.
 
         Raises:
             LLMError: the same, when it says something of the question: no other server may help.
         """
         if error.kind in BROKEN:
-            return self._roster.broke(seat, at_least=error.retry_after or 0.0)
+            self._roster.broke(seat, error)
+            return
         self._thank(seat, stop)  # it is there, whatever it says
         if error.kind is not LLMErrorKind.MISSING_MODEL:
             raise error
-        return self._roster.lacks(seat, model)
+        self._roster.lacks(seat, model, error)
 
-    def _tell(self, server: Server, error: LLMError, stop: Stop) -> None:
-        """Tell people that *server* is left out, once until it is back."""
-        what = f"{named(server.llm.name, error)}; others are asked instead"
-        _log(what)
-        missing = error.kind is LLMErrorKind.MISSING_MODEL
-        if missing or not server.told:
+    def _tell(self, stop: Stop) -> None:
+        """Tell people who is left out, now that there is another to ask."""
+        for server, error in self._roster.news():
+            what = f"{named(server.llm.name, error)}; others are asked instead"
+            _log(what)
             stop.tell(what)
-        server.told = server.told or not missing
 
     def _thank(self, seat: Seat, stop: Stop) -> None:
         """Take note that a server is there, and tell people who were told otherwise."""
-        if self._roster.answered(seat) and seat.server.told:
-            seat.server.told = False
+        if self._roster.answered(seat):
             stop.tell(f"{seat.server.llm.name} answers again")
 
     def _none_left(self, said: dict[Server, LLMError], model: str) -> LLMError:
-        words = [(server.llm.name, error) for server, error in said.items()]
+        words: Said = []
         for server in self._roster.servers:
-            if model in server.strange:
-                message = _strange(server.llm.name, model)
-                words.append((server.llm.name, LLMError(LLMErrorKind.DENIED, message)))
+            name, error = server.llm.name, said.get(server)
+            if error is None:
+                error = LLMError(LLMErrorKind.DENIED, _strange(name, model))
+            words.append((name, error))
         return nobody(words)
 
 
@@ -238,13 +237,16 @@ class _Room(Stop):
     def again(self, why: str = "") -> None:
         if self._made:
             self.check()
+            if why:
+                self._outer.tell(why)
         else:
             self._outer.again(why)
             self._made = True
 
     def use(self) -> None:
         """Take the room, which is made first where there is none."""
-        self.again()
+        if not self._made:
+            self._outer.again()
         self._made = False
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from finetune_fsm.errors import LLMError
 from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.several import differ
 
@@ -37,7 +38,7 @@ class Server:
         pause: Seconds it is left out; 0 while it is well.
         until: When that ends, by the roster's clock.
         breaks: How often it broke.
-        told: Whether people know that it is not well.
+        told: Whether people know that it is not well, or will with the next `news`.
         met: Models whose weights were compared since it broke last.
         lacks: Models that it does not have.
         strange: Models that it came back with other weights of.
@@ -98,6 +99,7 @@ class Roster:
         self._clock = clock
         self._turn = 0
         self._weights: dict[str, tuple[str, str]] = {}  # by model: digest, and who has it
+        self._news: list[tuple[Server, LLMError]] = []
         self._lock = threading.Lock()
 
     def take(self, model: str, asked: Collection[Server] = ()) -> Seat | None:
@@ -131,33 +133,45 @@ class Roster:
             seat.server.under_way -= 1
 
     def answered(self, seat: Seat) -> bool:
-        """Take note that the server is well, unless it has broken since; whether it was not."""
+        """Take note that the server is there, unless it broke since; whether that is news."""
         server = seat.server
         with self._lock:
-            new = bool(server.pause) and seat.breaks == server.breaks
-            if new:
-                server.pause = 0.0
-        return new
+            if not server.pause or seat.breaks != server.breaks:
+                return False
+            server.pause = 0.0
+            told, server.told = server.told, False
+        return told
 
-    def broke(self, seat: Seat, *, at_least: float = 0.0) -> bool:
-        """Leave the server out for a while, *at_least* so many seconds; whether that is new."""
+    def broke(self, seat: Seat, error: LLMError) -> None:
+        """Leave the server out for a while, for at least as long as *error* asks."""
         server = seat.server
         with self._lock:
-            new = seat.breaks == server.breaks  # else others that it had said so, nothing doubles
-            if new:
-                server.breaks += 1
-                server.met.clear()
-                server.pause = min(LONGEST_PAUSE, server.pause * 2 or FIRST_PAUSE)
-                server.until = self._clock() + max(server.pause, at_least)
-        return new
+            if seat.breaks != server.breaks:
+                return  # another request that it had said so, and nothing doubles
+            server.breaks += 1
+            server.met.clear()
+            server.pause = min(LONGEST_PAUSE, server.pause * 2 or FIRST_PAUSE)
+            server.until = self._clock() + max(server.pause, error.retry_after or 0.0)
+            if not server.told:
+                server.told = True
+                self._news.append((server, error))
 
-    def lacks(self, seat: Seat, model: str) -> bool:
-        """Ask the others first for *model* from now on; whether that is new."""
+    def lacks(self, seat: Seat, model: str, error: LLMError) -> None:
+        """Ask the others first for *model* from now on, as *error* says that it is not there."""
+        server = seat.server
         with self._lock:
-            new = model not in seat.server.lacks
-            seat.server.lacks.add(model)
-            seat.server.met.discard(model)
-        return new
+            if model not in server.lacks:
+                self._news.append((server, error))
+            server.lacks.add(model)
+            server.met.discard(model)
+
+    def news(self) -> Sequence[tuple[Server, LLMError]]:
+        """Return who was left out since this was last called, and why."""
+        if not self._news:
+            return ()
+        with self._lock:
+            news, self._news = self._news, []
+        return news
 
     def has(self, seat: Seat, model: str) -> None:
         """Take note that the server answered for *model*."""

@@ -40,6 +40,9 @@ SILENT = (Kind.UNREACHABLE, Kind.TIMEOUT_IDLE)
 """Kinds of a server that answers nothing, its list of models neither."""
 
 
+GONE = LLMError(Kind.UNREACHABLE, "gone")
+
+
 class Clock:
     """Time that passes when somebody sleeps."""
 
@@ -137,7 +140,7 @@ def test_no_request_is_lost_while_one_server_lives_and_none_has_it_twice(
             clock.sleep(step)
         else:
             living = {box.name for box in boxes if box.error is None}
-            before = [box.sent for box in boxes]
+            before, then = [box.sent for box in boxes], clock.now
             try:
                 answer = llm.complete(ask("hi"))
             except LLMError:
@@ -145,6 +148,7 @@ def test_no_request_is_lost_while_one_server_lives_and_none_has_it_twice(
                 meter.lap()
                 continue
             assert answer.text in living
+            assert clock.now == then  # nobody waits for the dead
             sent = [box.sent - count for box, count in zip(boxes, before, strict=True)]
             assert max(sent) == 1
             assert sum(sent) == meter.lap().requests
@@ -190,6 +194,7 @@ def test_a_budget_is_never_exceeded_and_what_is_counted_was_sent(
     st.lists(st.integers(1, 4), min_size=1, max_size=5),
     st.lists(st.none() | st.integers(0, 30), max_size=60),
 )
+@example([1, 3], [None] * 4)
 def test_no_server_has_more_than_its_share_while_another_is_less_busy(
     slots: list[int], plan: list[int | None]
 ) -> None:
@@ -243,9 +248,9 @@ def test_no_pause_is_longer_than_the_longest_and_a_server_may_ask_for_more() -> 
     roster = Roster([Box("a")], clock=clock)
     (server,) = roster.servers
     for _ in range(20):
-        assert roster.broke(Seat(server, server.breaks))
+        roster.broke(Seat(server, server.breaks), GONE)
     assert server.until == LONGEST_PAUSE
-    roster.broke(Seat(server, server.breaks), at_least=200.0)
+    roster.broke(Seat(server, server.breaks), LLMError(Kind.BUSY, "later", retry_after=200.0))
     assert server.until == 200.0
 
 
@@ -267,9 +272,11 @@ def test_requests_that_die_together_double_no_pause(count: int) -> None:
     clock = Clock()
     roster = Roster([Box("a", slots=30)], clock=clock)
     seats = [roster.take("tiny") for _ in range(count)]
-    news = [roster.broke(seat) for seat in seats if seat]
-    assert news == [True] + [False] * (count - 1)
+    for seat in seats:
+        assert seat is not None
+        roster.broke(seat, GONE)
     assert roster.servers[0].until == FIRST_PAUSE
+    assert [error for _, error in roster.news()] == [GONE]
 
 
 def test_what_is_heard_of_requests_from_before_a_break_is_no_news() -> None:
@@ -277,7 +284,7 @@ def test_what_is_heard_of_requests_from_before_a_break_is_no_news() -> None:
     early, other = roster.take("tiny"), roster.take("tiny")
     assert early is not None
     assert other is not None
-    assert roster.broke(early)
+    roster.broke(early, GONE)
     assert not roster.answered(Seat(early.server, 0))
     assert early.server.pause == FIRST_PAUSE
     assert roster.answered(Seat(early.server, early.server.breaks))
@@ -288,7 +295,7 @@ def test_a_server_whose_pause_is_over_is_tried_by_one_request_alone() -> None:
     clock = Clock()
     roster = Roster([Box("a", slots=9), Box("b")], clock=clock)
     first = roster.servers[0]
-    roster.broke(Seat(first, first.breaks))
+    roster.broke(Seat(first, first.breaks), GONE)
     clock.sleep(FIRST_PAUSE)
     seats = [roster.take("tiny") for _ in range(4)]
     assert [seat.server is first for seat in seats if seat] == [True, False, False, False]
@@ -348,8 +355,8 @@ def test_a_wait_before_all_are_asked_again_is_told_and_counted() -> None:
     assert llm.complete(ask("hi")).text in ("A", "B")
     assert clock.now >= 1.0
     assert meter.lap().requests == sum(box.sent for box in boxes) == 3
-    assert told[:2] == [f"{name}: it said busy; others are asked instead" for name in "AB"]
-    assert "try 2 of 3" in told[2]
+    assert told[0] == "A: it said busy; others are asked instead"
+    assert told[1].startswith("A: it said busy; B: it said busy; try 2 of 3 in 1.")
 
 
 @pytest.mark.parametrize("kind", sorted(BROKEN))
@@ -363,7 +370,10 @@ def test_that_a_server_is_dead_or_back_is_told_once(kind: LLMErrorKind, asked_be
         llm.complete(ask("hi"))
         llm.complete(ask("hi"))
     boxes[0].error = kind
-    pool.fingerprint("tiny")  # where nobody listens
+    pool.fingerprint("tiny")  # which tells nobody
+    llm.complete(ask("hi"))
+    llm.complete(ask("hi"))
+    assert len(told) == 1
     for _ in range(100):
         assert llm.complete(ask("hi")).text == "B"
         clock.sleep(1.0)
@@ -376,6 +386,19 @@ def test_that_a_server_is_dead_or_back_is_told_once(kind: LLMErrorKind, asked_be
     for _ in range(2):
         assert llm.complete(ask("hi")).text == "B"
     assert told[2:] == told[:1]
+
+
+def test_of_servers_that_are_all_dead_the_wait_is_told_and_no_call_is_counted_twice() -> None:
+    told: list[str] = []
+    meter, boxes = Meter(), [Box("A"), Box("B")]
+    for box in boxes:
+        box.error = Kind.UNREACHABLE
+    with pytest.raises(LLMError, match="A: it said unreachable; B: it said unreachable"):
+        Metered(pool_of(*boxes), meter, tell=told.append).complete(ask("hi"))
+    assert ["try 2 of 3" in told[0], "try 3 of 3" in told[1]] == [True, True]
+    assert len(told) == 2
+    assert [box.sent for box in boxes] == [0, 0]
+    assert meter.lap().requests == 1
 
 
 def test_a_server_that_hides_its_list_of_models_is_there_all_the_same() -> None:
