@@ -30,6 +30,8 @@ ONLY_IN = {
     "transitions": {"loop/machine.py"},
     "ollama": {"llm/ollama_session.py"},
     "jsonschema": {"schema.py"},
+    "dask": {"llm/dask_cluster.py"},
+    "distributed": {"llm/dask_cluster.py", "llm/dask_worker.py"},
     "pypdf": {"execution/documents.py"},
     "docx": {"execution/documents.py"},
     "xllamacpp": {"llm/llamacpp.py", "llm/llamacpp_child.py", "llm/engine.py", "llm/select.py"},

@@ -42,6 +42,7 @@ REPEAT_LIMIT = 100
 )
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @options.value(
     "-m", "--model", metavar="<model>", help="Ask this model, whatever the workflows name"
 )
@@ -70,6 +71,7 @@ def compare(  # noqa: PLR0913  # one argument per option
     repeat: int,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     model: str | None,
     wanted: str | None,
     output: str | None,
@@ -96,7 +98,7 @@ def compare(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.compare import compare_workflows
 
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
         live = output is None and form == TEXT
         if live and not console.quiet:
             _announce(console, subject, repeat)

@@ -100,17 +100,19 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
     "tools:<server>",
 )
 @options.LLM
+@options.EXECUTOR
 @options.JOBS
 @options.CACHE
 @options.OUTPUT_OPTIONS
 @click.pass_obj
-def finetune(
+def finetune(  # noqa: PLR0913  # one argument per option
     console: Console,
     /,
     file: str,
     *,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     max_calls: int | None,
     max_tokens: int | None,
     max_time: float | None,
@@ -140,7 +142,7 @@ def finetune(
     api.settings_for(workflow, budget=budget, **wishes)
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec)
+        chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
         with api.open_run(
             workflow,
             llm=chosen.llm,

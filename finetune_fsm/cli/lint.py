@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--run", is_flag=True, help="Run the scenarios once, and say what failures point at")
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @options.value("--seed", type=int, default=0, metavar="<number>", help="For sampling (default: 0)")
 @options.JOBS
 @click.option("--fix", is_flag=True, help="Make the obvious repairs, into the file of -o")
@@ -41,6 +42,7 @@ def lint(  # noqa: PLR0913  # one argument per option
     run: bool,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     seed: int,
     jobs: int | None,
     fix: bool,
@@ -54,8 +56,16 @@ def lint(  # noqa: PLR0913  # one argument per option
     names = tuple(dict.fromkeys(files))
     _check_options(names, tests=tests, fix=fix, output=output)
     looked = [_looked_at(name, tests) for name in names]
-    if run or llm_spec or ollama_urls:
-        code = _run_all(console, looked, urls=ollama_urls, spec=llm_spec, seed=seed, jobs=jobs)
+    if run or llm_spec or ollama_urls or executor:
+        code = _run_all(
+            console,
+            looked,
+            urls=ollama_urls,
+            spec=llm_spec,
+            executor=executor,
+            seed=seed,
+            jobs=jobs,
+        )
         if code is not ExitCode.OK:  # stopped
             return code
     if fix and output is not None:
@@ -128,6 +138,7 @@ def _run_all(  # the options of `test`
     *,
     urls: tuple[str, ...],
     spec: str | None,
+    executor: str | None,
     seed: int,
     jobs: int | None,
 ) -> ExitCode:
@@ -148,7 +159,7 @@ def _run_all(  # the options of `test`
         from finetune_fsm.improve.lint import run_findings
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        llm = open_llm(console, job, urls=urls, spec=spec)
+        llm = open_llm(console, job, urls=urls, spec=spec, executor=executor)
         for one in looked:
             if one.workflow is not None and one.suite is not None:
                 one.report = run_suite(

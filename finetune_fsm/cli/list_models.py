@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 @click.command("list-models")
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @options.OUTPUT_OPTIONS
 @click.pass_obj
 def list_models(
-    console: Console, *, ollama_urls: tuple[str, ...], llm_spec: str | None
+    console: Console,
+    *,
+    ollama_urls: tuple[str, ...],
+    llm_spec: str | None,
+    executor: str | None,
 ) -> ExitCode:
     """List the models of the server, or of another provider.
 
@@ -37,7 +42,7 @@ def list_models(
         from finetune_fsm.llm.pool import Pool
         from finetune_fsm.llm.several import stock_of, union
 
-        llm = open_chosen(console, job, urls=ollama_urls, spec=llm_spec).llm
+        llm = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor).llm
         stocks = llm.stocks() if isinstance(llm, Pool) else (stock_of(llm),)
         names = union(stocks)
         if console.json:

@@ -12,8 +12,10 @@ from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.select import Chosen
 
 
-def open_llm(console: Console, job: Job, *, urls: Sequence[str], spec: str | None) -> LLM:
-    """Return the model that ``-u`` and ``--llm`` choose.
+def open_llm(
+    console: Console, job: Job, *, urls: Sequence[str], spec: str | None, executor: str | None
+) -> LLM:
+    """Return the model that ``-u``, ``--llm`` and ``--executor`` choose.
 
     What was chosen for the user is told, and every wait before a request is sent again.
 
@@ -24,16 +26,18 @@ def open_llm(console: Console, job: Job, *, urls: Sequence[str], spec: str | Non
     """
     from finetune_fsm.llm.meter import Meter, Metered
 
-    llm = open_chosen(console, job, urls=urls, spec=spec).llm
+    llm = open_chosen(console, job, urls=urls, spec=spec, executor=executor).llm
     return Metered(llm, Meter(), tell=console.warn)
 
 
-def open_chosen(console: Console, job: Job, *, urls: Sequence[str], spec: str | None) -> Chosen:
+def open_chosen(
+    console: Console, job: Job, *, urls: Sequence[str], spec: str | None, executor: str | None
+) -> Chosen:
     """Return the same with the words that choose it again; raises as `open_llm` does."""
     from finetune_fsm.llm.select import choose
 
     start_logging(console)
-    chosen = choose(url=urls, spec=spec, environ=os.environ)
+    chosen = choose(url=urls, spec=spec, executor=executor, environ=os.environ)
     for note in chosen.notes:
         console.note(note)
     job.hold(chosen.llm)

@@ -110,6 +110,13 @@ LLM = value(
     help="Another provider: llamacpp, llamacpp:<file>, openai:<url>[,<url>...] or script:<file>",
 )
 
+EXECUTOR = value(
+    "--executor",
+    metavar="<url>",
+    help="Spread the calls over the workers of a Dask cluster: dask://<host>:<port>; "
+    "-u and --llm are then as the workers see them",
+)
+
 CACHE = click.option(
     "--no-cache",
     "cached",

@@ -41,11 +41,12 @@ class Again(TypedDict):
 )
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @options.JOBS
 @options.CACHE
 @options.OUTPUT_OPTIONS
 @click.pass_obj
-def resume(
+def resume(  # noqa: PLR0913  # one argument per option
     console: Console,
     /,
     run: str | None,
@@ -55,6 +56,7 @@ def resume(
     max_time: float | None,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     cached: bool,
     **again: Unpack[Again],
 ) -> ExitCode:
@@ -78,10 +80,11 @@ def resume(
     budget = type(before)(
         max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
     )
-    spec = llm_spec if llm_spec or ollama_urls else history.beginning.llm or None
+    named = llm_spec or ollama_urls or executor
+    spec = llm_spec if named else history.beginning.llm or None
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, urls=ollama_urls, spec=spec)
+        chosen = open_chosen(console, job, urls=ollama_urls, spec=spec, executor=executor)
         with api.reopen_run(
             folder,
             llm=chosen.llm,

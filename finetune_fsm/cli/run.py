@@ -32,6 +32,7 @@ STEPS_LIMIT = 1_000_000
 @click.argument("file", metavar="<workflow-file>")
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @click.option(
     "--input",
     "pairs",
@@ -57,6 +58,7 @@ def run(  # noqa: PLR0913  # one argument per option
     *,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     pairs: tuple[str, ...],
     trace: bool,
     log_file: str | None,
@@ -85,7 +87,7 @@ def run(  # noqa: PLR0913  # one argument per option
     )
 
     def work(job: Job) -> ExitCode:
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
         rollout = _rolled_out(console, wishes, llm, job)
         if console.json:
             console.document(document_of(workflow.name, rollout))

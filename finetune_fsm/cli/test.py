@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="<test-or-workflow-file>")
 @options.URL
 @options.LLM
+@options.EXECUTOR
 @options.value("-w", "--workflow", metavar="<path>", help="Test this workflow, not the one named")
 @options.value(
     "-f", "--format", "wanted", type=click.Choice(FORMATS), help="Format of the report (text)"
@@ -53,6 +54,7 @@ def test(  # noqa: PLR0913  # one argument per option
     *,
     ollama_urls: tuple[str, ...],
     llm_spec: str | None,
+    executor: str | None,
     workflow: str | None,
     wanted: str | None,
     output: str | None,
@@ -78,7 +80,7 @@ def test(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec)
+        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
         show = Shown(console, subject, live=output is None and form == TEXT)
         with _traced(trace, show.result) as tell:
             report = run_suite(

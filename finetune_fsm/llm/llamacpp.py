@@ -85,6 +85,11 @@ class LlamaCppLLM:
         return f"the embedded engine with {self._settings.path.name}"
 
     @property
+    def path(self) -> Path:
+        """The file of the weights."""
+        return self._settings.path
+
+    @property
     def slots(self) -> int:
         """How many requests it serves at the same time."""
         return self._settings.slots

@@ -23,7 +23,7 @@ TIMEOUT_VARIABLE = "AGENTMECH_TIMEOUT"
 Half of that may pass between two words, and five times as much up to the last.
 """
 
-PROVIDERS = ("ollama", "llamacpp", "openai", "script")
+PROVIDERS = ("ollama", "llamacpp", "openai", "script", "dask")
 
 _LONGEST = 86_400  # seconds; a day
 
@@ -49,6 +49,7 @@ def choose(
     *,
     url: str | Sequence[str] | None = None,
     spec: str | None = None,
+    executor: str | None = None,
     environ: Mapping[str, str] | None = None,
     usual: str = DEFAULT_HOST,
 ) -> Chosen:
@@ -62,6 +63,8 @@ def choose(
         url: Of an Ollama server, as ``-u`` gives it; or of several.
         spec: ``PROVIDER`` or ``PROVIDER:REST``, as ``--llm`` gives it; several URLs stand with
             commas between them, and a comma within one is written ``%2C``.
+        executor: Scheduler of a Dask cluster, as ``--executor`` gives it; then *url* and *spec*
+            say what its workers ask, seen from there.
         environ: Where ``OLLAMA_HOST`` and `TIMEOUT_VARIABLE` are looked up.
         usual: Where Ollama is looked for when nothing was named.
 
@@ -74,6 +77,10 @@ def choose(
     urls = (url,) if isinstance(url, str) else tuple(url or ())
     if urls and spec is not None:
         raise UsageError("-u and --llm both name a model: give one of them")
+    if executor is not None:
+        from finetune_fsm.llm.dask_spec import by_executor
+
+        return by_executor(executor, urls=urls, spec=spec)
     environ = environ or {}
     limits = timeouts(environ)
     if spec is not None:
@@ -109,25 +116,34 @@ def _named(spec: str, limits: Timeouts | None) -> Chosen:
     provider, _, rest = spec.partition(":")
     match provider:
         case "ollama":
-            return _ollama(_addresses(rest), limits)
+            return _ollama(addresses(rest), limits)
         case "llamacpp":
             return _embedded(rest, EMBEDDED_NOTE, limits)
         case "openai" if rest:
-            return _openai(_addresses(rest), limits)
+            return _openai(addresses(rest), limits)
         case "script" if rest:
             from finetune_fsm.llm.scripted import load_script
 
             return Chosen(load_script(Path(rest)), f"script:{os.path.abspath(rest)}")  # noqa: PTH100  # links stay as named
-        case "openai" | "script":
-            missing = "URL" if provider == "openai" else "FILE"
-            raise UsageError(f"--llm {provider} needs more: {provider}:{missing}")
+        case "dask" if rest:
+            from finetune_fsm.llm.dask_spec import by_spec
+
+            return by_spec(rest)
         case _:
-            known = suggestion(provider, PROVIDERS) or f"one of: {', '.join(PROVIDERS)}"
-            raise UsageError(f"--llm knows no '{provider}' — {known}")
+            raise unknown(provider)
 
 
-def _addresses(rest: str) -> tuple[str, ...]:
-    """The addresses in *rest* of a spec, at least one. Pure.
+def unknown(provider: str) -> UsageError:
+    """Return the error of a spec that begins with *provider* and makes no sense. Pure."""
+    needed = {"openai": "URL", "script": "FILE", "dask": "HOST:PORT"}
+    if provider in needed:
+        return UsageError(f"--llm {provider} needs more: {provider}:{needed[provider]}")
+    known = suggestion(provider, PROVIDERS) or f"one of: {', '.join(PROVIDERS)}"
+    return UsageError(f"--llm knows no '{provider}' — {known}")
+
+
+def addresses(rest: str) -> tuple[str, ...]:
+    """Return the addresses in *rest* of a spec, at least one. Pure.
 
     Raises:
         UsageError: a comma may stand within a password; what it says shows nothing of that.
