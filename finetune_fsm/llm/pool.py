@@ -16,6 +16,7 @@ from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
 from finetune_fsm.llm.deadlines import Timeouts, guarded
 from finetune_fsm.llm.retry import TRIES, with_retries
+from finetune_fsm.llm.room import GivenUp, Room
 from finetune_fsm.llm.roster import Roster, Seat, Server
 from finetune_fsm.llm.several import (
     BROKEN,
@@ -33,6 +34,9 @@ from finetune_fsm.sinks import one_line
 _SILENT = BROKEN - {LLMErrorKind.DENIED, LLMErrorKind.PROTOCOL, LLMErrorKind.SERVER}
 """What fails a look at a server: one that has no list of models, or hides it, is there."""
 
+_OVER_IT = BROKEN - {LLMErrorKind.UNREACHABLE, LLMErrorKind.BUSY}
+"""What says that a server had begun with a question, which may be the one to blame."""
+
 _LOOK = Timeouts(5.0, 5.0, 5.0)  # for a list of models
 
 
@@ -40,14 +44,15 @@ class Pool:
     """An `LLM` over several of a kind. Making one touches no network.
 
     A request that a server broke off goes to another at once, and then `on_text` gets the pieces
-    from the start again. Only when no server is left it waits, and asks all of them again; so the
-    members had better send a request once only: their own retries would keep it from the others.
+    from the start again. Only when no server is left it waits, and asks all of them again, unless
+    the question seems to be what breaks them. The members had better send a request once only:
+    their own retries would keep it from the others.
 
     Args:
         members: The servers, one or more, each safe to call from several threads.
         clock: Seconds that only grow.
         sleep: Waits so many seconds; between two rounds.
-        tries: Rounds at most.
+        tries: Rounds at most; and none more once so many servers broke over a question.
     """
 
     def __init__(
@@ -87,9 +92,12 @@ class Pool:
         """
         stop = stop or Stop()
         stop.check()
-        room = _Room(stop)
+        room = Room(stop)
         ask = partial(self._round, request, on_text, stop, room)
-        return with_retries(ask, stop=room, sleep=self._sleep, tries=self._tries)
+        try:
+            return with_retries(ask, stop=room, sleep=self._sleep, tries=self._tries)
+        except GivenUp as given_up:
+            raise given_up.error from None
 
     def models(self) -> tuple[str, ...]:
         """Return the models that any server has, sorted: a request finds one that has its model.
@@ -138,7 +146,7 @@ class Pool:
                 stack.callback(llm.close)
 
     def _round(
-        self, request: Request, on_text: OnText | None, stop: Stop, room: _Room
+        self, request: Request, on_text: OnText | None, stop: Stop, room: Room
     ) -> Completion:
         """Ask one server after the other until one answers; none is sent the request twice."""
         said: dict[Server, LLMError] = {}
@@ -162,7 +170,11 @@ class Pool:
                 self._roster.has(seat, request.model)
                 self._thank(seat, stop)
                 return completion
-        raise self._none_left(said, request.model)
+        nobody_left = self._none_left(said, request.model)
+        room.broken += sum(error.kind in _OVER_IT for error in said.values())
+        if room.broken >= self._tries:
+            raise GivenUp(nobody_left)
+        raise nobody_left
 
     @contextmanager
     def _held(self, seat: Seat) -> Iterator[None]:
@@ -215,39 +227,6 @@ class Pool:
                 error = LLMError(LLMErrorKind.DENIED, _strange(name, model))
             words.append((name, error))
         return nobody(words)
-
-
-class _Room(Stop):
-    """Room in a budget for one request more, made before a wait and used up as it is sent."""
-
-    __slots__ = ("_made", "_outer")
-
-    def __init__(self, outer: Stop) -> None:
-        super().__init__()
-        self._outer = outer
-        self._made = True  # whoever asks has made room for the first
-
-    @property
-    def asked(self) -> bool:
-        return self._outer.asked
-
-    def check(self) -> None:
-        self._outer.check()
-
-    def again(self, why: str = "") -> None:
-        if self._made:
-            self.check()
-            if why:
-                self._outer.tell(why)
-        else:
-            self._outer.again(why)
-            self._made = True
-
-    def use(self) -> None:
-        """Take the room, which is made first where there is none."""
-        if not self._made:
-            self._outer.again()
-        self._made = False
 
 
 def _look_at(llm: LLM, stop: Stop) -> None:

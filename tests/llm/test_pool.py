@@ -401,6 +401,44 @@ def test_of_servers_that_are_all_dead_the_wait_is_told_and_no_call_is_counted_tw
     assert meter.lap().requests == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "count", "rounds"),
+    [
+        (Kind.SERVER, 1, 3),
+        (Kind.SERVER, 2, 2),
+        (Kind.SERVER, 5, 1),
+        (Kind.TRUNCATED_STREAM, 5, 1),
+        (Kind.TIMEOUT_FIRST_TOKEN, 5, 1),
+        (Kind.DENIED, 2, 1),
+        (Kind.BUSY, 5, 3),
+    ],
+)
+def test_a_question_that_breaks_every_server_is_not_asked_of_all_again_and_again(
+    kind: LLMErrorKind, count: int, rounds: int
+) -> None:
+    class Poisoned(Box):
+        def _replied(self) -> str:
+            raise LLMError(kind, "argh")
+
+    boxes = [Poisoned(str(index)) for index in range(count)]
+    with pytest.raises(LLMError, match="argh") as caught:
+        pool_of(*boxes).complete(ask("hi"))
+    assert caught.value.kind is kind
+    assert [box.sent for box in boxes] == [rounds] * count
+
+
+def test_a_busy_server_is_waited_for_though_many_others_lack_the_model() -> None:
+    class Recovering(Box):
+        def _replied(self) -> str:
+            self.error = Kind.BUSY if self.sent < 2 else None
+            return super()._replied()
+
+    boxes = [Box(str(index)) for index in range(4)]
+    for box in boxes:
+        box.error = Kind.MISSING_MODEL
+    assert pool_of(*boxes, Recovering("R")).complete(ask("hi")).text == "R"
+
+
 def test_a_server_that_hides_its_list_of_models_is_there_all_the_same() -> None:
     class Hidden(Box):
         def models(self) -> tuple[str, ...]:
