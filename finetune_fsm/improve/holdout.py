@@ -46,13 +46,15 @@ def held_out(report: SuiteReport, share: float | None = None, *, seed: int = 0) 
     for index in order:
         result = report.results[index]
         groups[result.passed, _asks(result)].append(index)
-    failing = [i for i in order if not report.results[i].passed]
+    in_sight = report.total - report.passed  # of those that fail
     chosen: list[int] = []
     for index in _dealt(list(groups.values())):
         if len(chosen) == wanted:
             break
-        if index in failing and set(failing) <= {*chosen, index}:
-            continue  # what fails must stay in sight
+        if not report.results[index].passed:
+            if in_sight == 1:
+                continue  # what fails must stay in sight
+            in_sight -= 1
         chosen.append(index)
     return tuple(sorted(chosen))
 

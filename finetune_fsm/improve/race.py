@@ -76,7 +76,8 @@ class Course:
     @property
     def train(self) -> tuple[int, ...]:
         """Indexes of the scenarios that models may be shown."""
-        return tuple(i for i in range(len(self.best)) if i not in self.holdout)
+        held = frozenset(self.holdout)
+        return tuple(i for i in range(len(self.best)) if i not in held)
 
     @property
     def failing(self) -> tuple[int, ...]:

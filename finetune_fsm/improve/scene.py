@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import sqrt
 
 from finetune_fsm.errors import Path
@@ -30,7 +31,7 @@ _ROUNDS = 5
 """Visits of one state in one run from which on it seems to go round."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is computed is kept in the instance
 class Scene:
     """What the rules look at: the best workflow and how it fared."""
 
@@ -47,15 +48,25 @@ class Scene:
         """The states that ask a model and say what, in document order."""
         return tuple(s for s in self.states if s.kind is StateKind.PROMPT and s.prompt)
 
-    @property
+    @cached_property
     def failed(self) -> tuple[ScenarioResult, ...]:
         """Results of the scenarios that did not pass, in suite order."""
         return tuple(result for result in self.report.results if not result.passed)
 
-    @property
+    @cached_property
     def passed(self) -> tuple[ScenarioResult, ...]:
         """Results of the scenarios that passed, in suite order."""
         return tuple(result for result in self.report.results if result.passed)
+
+    @cached_property
+    def visits(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """How many failing runs, and how many others, visited each state, by name."""
+        counted = (
+            Counter(name for result in results for name in set(result.rollout.visited))
+            for results in (self.failed, self.passed)
+        )
+        failing, passing = counted
+        return failing, passing
 
     def failures(self) -> Iterator[tuple[ScenarioResult, AssertionResult]]:
         """Every assertion that did not pass, with its scenario's result."""
@@ -107,8 +118,7 @@ def failing_share(scene: Scene, state: State) -> float:
     Source: Ochiai's coefficient as used for fault localisation, Abreu, Zoeteweij and van Gemund
     2007.
     """
-    failing = sum(state.name in result.rollout.visited for result in scene.failed)
-    passing = sum(state.name in result.rollout.visited for result in scene.passed)
+    failing, passing = (runs.get(state.name, 0) for runs in scene.visits)
     return failing / sqrt(len(scene.failed) * (failing + passing)) if failing else 0.0
 
 

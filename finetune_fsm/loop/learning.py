@@ -153,7 +153,8 @@ def _record(before: Run, after: Run, outcome: Tested) -> IterationRecord:
 def _score(run: Run, tried: Tried, *, held: bool) -> Score:
     assert run.suite is not None  # noqa: S101  # the table comes here only with a suite
     names = [scenario.name for scenario in run.suite.scenarios]
-    wanted = {name for index, name in enumerate(names) if (index in run.holdout) is held}
+    left_out = frozenset(run.holdout)
+    wanted = {name for index, name in enumerate(names) if (index in left_out) is held}
     ran = [result for result in tried.report.results if result.scenario.name in wanted]
     return Score(sum(result.passed for result in ran), len(ran), len(wanted))
 
