@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -30,6 +31,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 DEFAULT_PORT = 8786
+
+_TALKERS = ("distributed", "tornado")  # loggers that Dask sends to standard error
 
 _LOOK = 1.0  # seconds between two looks at who is there
 _INSTALL = "install the same finetune-fsm, with its extra 'dask', where scheduler and workers run"
@@ -222,7 +225,10 @@ class Cluster:
             future.release()
 
     def _unreachable(self, error: Exception) -> LLMError:
+        number = getattr(error, "errno", None) or 0
         why = getattr(error, "strerror", None) or str(error) or "no answer in time"
+        if number > 0:  # asyncio's own words repeat the address
+            why = os.strerror(number)
         return LLMError(
             LLMErrorKind.UNREACHABLE,
             f"no Dask scheduler answers at {self.address}: {one_line(why)}",
@@ -295,14 +301,12 @@ def _quiet() -> None:
     import distributed  # noqa: F401  # sets its log up, to standard error
 
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})  # pictures
-    handler = _Ours()
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.partition(".")[0] in ("distributed", "tornado") and isinstance(
-            logger, logging.Logger
-        ):
+        if name.partition(".")[0] in _TALKERS and isinstance(logger, logging.Logger):
             logger.handlers.clear()
-    for name in ("distributed", "tornado"):
-        logging.getLogger(name).addHandler(handler)
+            logger.propagate = True
+    for name in _TALKERS:
+        logging.getLogger(name).addHandler(_Ours())
         logging.getLogger(name).propagate = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from finetune_fsm.llm.roster import FIRST_PAUSE, LONGEST_PAUSE
 from finetune_fsm.llm.several import differ
@@ -27,30 +27,23 @@ class Crew:
         self._met: set[tuple[str, str]] = set()  # workers and models
         self._weights: dict[str, tuple[str, str]] = {}  # by model: digest, and who has it
 
-    def take(
-        self, there: Mapping[str, int], without: Collection[str] = (), *, again: str = ""
-    ) -> str | None:
+    def take(self, there: Mapping[str, int], *, again: str = "") -> str:
         """Take a place at the worker with the least to do, one that is well if there is any.
 
         Args:
-            there: Threads of each worker.
-            without: Those that are not to be asked.
+            there: Threads of each worker; one at least.
             again: The one to be asked if it is there still.
 
         Returns:
-            Its address, to be given back with `leave`; None when nobody is left.
+            Its address, to be given back with `leave`.
         """
+
+        def rank(worker: str) -> tuple[bool, bool, float, str]:
+            rests = self._clock() < self._pauses.get(worker, (0.0, 0.0))[1]
+            return worker != again, rests, self._load[worker] / there[worker], worker
+
         with self._lock:
-            now = self._clock()
-            ranked = [
-                (worker != again, now < self._pauses.get(worker, (0, 0))[1], load, worker)
-                for worker, threads in there.items()
-                if worker not in without
-                for load in (self._load[worker] / threads,)
-            ]
-            if not ranked:
-                return None
-            worker = min(ranked)[-1]
+            worker = min(there, key=rank)
             self._load[worker] += 1
             return worker
 

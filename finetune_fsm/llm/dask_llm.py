@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 
 from finetune_fsm import __version__
@@ -28,7 +29,9 @@ from finetune_fsm.llm.retry import with_retries
 from finetune_fsm.llm.several import BROKEN, Said, nobody
 from finetune_fsm.sinks import one_line
 
-PATIENCE = 10.0
+DISTRIBUTION = "finetune-fsm"
+
+PATIENCE = 5.0
 """Seconds that new workers are waited for when all are gone; a nanny needs two or three."""
 
 
@@ -146,7 +149,6 @@ class DaskLLM:
         """Have *request* sent once, by the worker *before* if it is there, and say by whom."""
         there = self._workers(stop, patience=self._patience if self._manned else 0.0)
         worker = self._crew.take(there, again=before)
-        assert worker is not None  # noqa: S101  # there is one at least
         try:
             process = self._known(worker, request.model, stop)
             outcome = self._cluster.ask(worker, answer, stop, process, self._spec, request)
@@ -167,8 +169,7 @@ class DaskLLM:
         """The process behind *worker*, whose weights of *model* are the right ones."""
         process = self._crew.process(worker, model)
         if not process:
-            hello = self._cluster.ask(worker, greet, stop, self._spec, model)
-            _check_version(worker, hello)
+            hello = self._greet(worker, model, stop)
             if hello.failed:
                 raise self._learned(worker, hello.failed)
             self._crew.meet(worker, hello.process, model, hello.weights)
@@ -180,8 +181,7 @@ class DaskLLM:
         hellos: dict[str, Hello] = {}
         said: Said = []
         for worker in sorted(self._workers(stop)):
-            hello = self._cluster.ask(worker, greet, stop, self._spec, model)
-            _check_version(worker, hello)
+            hello = self._greet(worker, model, stop)
             if hello.failed:
                 said.append((f"worker {worker}", self._learned(worker, hello.failed)))
             else:
@@ -189,6 +189,16 @@ class DaskLLM:
         if not hellos:
             raise nobody(said)
         return hellos
+
+    def _greet(self, worker: str, model: str | None, stop: Stop | None) -> Hello:
+        # A worker that cannot load a function ends, so the first comes with Python itself.
+        theirs = self._cluster.ask(worker, version, stop, DISTRIBUTION)
+        if theirs != __version__:
+            raise UsageError(
+                f"the Dask worker {worker} has finetune-fsm {one_line(theirs)}, and this is "
+                f"{__version__} — install the same version on all"
+            )
+        return self._cluster.ask(worker, greet, stop, self._spec, model)
 
     def _workers(self, stop: Stop | None, *, patience: float = 0.0) -> dict[str, int]:
         """The threads of the workers, one at least; waits for one if there was one before."""
@@ -219,14 +229,6 @@ class DaskLLM:
         if failed.kind in FATAL:  # others speak of the question, and are the same everywhere
             message = f"{message} (Dask worker {worker})"
         return LLMError(failed.kind, message, hint=failed.hint, retry_after=failed.retry_after)
-
-
-def _check_version(worker: str, hello: Hello) -> None:
-    if hello.version != __version__:
-        raise UsageError(
-            f"the Dask worker {worker} has finetune-fsm {one_line(hello.version)}, and this is "
-            f"{__version__} — install the same version on all"
-        )
 
 
 _: type[LLM] = DaskLLM  # the protocol is kept, and mypy says so

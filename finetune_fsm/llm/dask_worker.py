@@ -16,7 +16,6 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from finetune_fsm import __version__
 from finetune_fsm.errors import Cancelled, FinetuneError, LLMError, LLMErrorKind
 from finetune_fsm.llm.base import LLM, Completion, Request, Stop
 
@@ -47,16 +46,12 @@ class Hello:
 
     Attributes:
         process: Which one it is.
-        version: Of this package.
-        name: Of its model, or of the server that has it.
         models: The names that the provider lists, when it was asked for no model in particular.
         weights: Fingerprint of the model that it was asked for.
-        failed: Why it can say no more than its version, or None.
+        failed: Why it can say no more, or None.
     """
 
     process: str
-    version: str
-    name: str = ""
     models: tuple[str, ...] = ()
     weights: str = ""
     failed: Failed | None = None
@@ -77,12 +72,12 @@ Outcome = Completion | Failed | Again | Elsewhere
 
 def greet(spec: str, model: str | None) -> Hello:
     """Return what the worker's *model* is, or, for None, which there are."""
-    hello = Hello(PROCESS, __version__)
+    hello = Hello(PROCESS)
     try:
         llm = chosen(spec)
         if model is None:
-            return replace(hello, name=llm.name, models=llm.models())
-        return replace(hello, name=llm.name, weights=_weights(llm, model, Wanted()))
+            return replace(hello, models=llm.models())
+        return replace(hello, weights=_weights(llm, model, Wanted()))
     except FinetuneError as error:
         return replace(hello, failed=_failed(error))
     except Cancelled:

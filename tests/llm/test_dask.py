@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -390,20 +391,124 @@ def test_a_server_that_is_no_scheduler_is_given_up_in_time() -> None:
         llm.close()
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_a_worker_killed_within_thirty_calls_costs_those_that_it_had(
-    own: Site, number: int
-) -> None:
+def test_a_worker_killed_within_thirty_calls_costs_those_that_it_had(own: Site) -> None:
     for machine in own.machines:
         machine.answer = slowly(0.1)
     with opened(own) as inner, ThreadPoolExecutor(2 * THREADS) as pool:
         meter = Meter()
         llm = Metered(inner, meter)
         calls = [pool.submit(llm.complete, ask(str(n))) for n in range(30)]
-        until(lambda: len(own.machines[number].asked) > THREADS)
-        own.running.workers[number].kill()
+        until(lambda: len(own.machines[0].asked) > THREADS)
+        own.running.workers[0].kill()
         replies = [call.result(20) for call in calls]
     assert [reply.text for reply in replies] == [str(n) for n in range(30)]
     lost = own.asked - 30
     assert 0 <= lost <= THREADS
     assert lost <= sum(reply.retries for reply in replies) <= THREADS
+
+
+def test_when_the_scheduler_is_killed_every_call_ends_soon_with_an_error_that_stops_a_run(
+    own: Site,
+) -> None:
+    for machine in own.machines:
+        machine.answer = slowly(60)
+    with opened(own, patience=0.2) as llm, ThreadPoolExecutor(2 * THREADS) as pool:
+        calls = [pool.submit(llm.complete, ask(str(n))) for n in range(2 * THREADS)]
+        until(lambda: own.asked == 2 * THREADS)
+        own.running.scheduler.kill()
+        started = time.monotonic()
+        errors = [call.exception(30) for call in calls]
+        assert time.monotonic() - started < 10
+        assert all(isinstance(e, LLMError) and e.kind in FATAL for e in errors), errors
+        own.running.start_scheduler()
+        own.running.wait_for(0)
+        with pytest.raises(LLMError, match=r"no workers.*dask worker tcp://127"):
+            llm.complete(ask("hello"))
+        for machine in own.machines:
+            machine.answer = echo
+            own.running.start_worker(machine.env)
+        own.running.wait_for(2)
+        assert llm.complete(ask("hello")).text == "hello"  # the same one goes on
+
+
+def test_a_scheduler_that_hangs_is_given_up_in_time(own: Site) -> None:
+    for machine in own.machines:
+        machine.answer = slowly(60)
+    llm = DaskLLM(Cluster("127.0.0.1", own.running.port, timeout=0.5), sleep=lambda _: None)
+    with ThreadPoolExecutor() as pool:
+        call = pool.submit(llm.complete, ask("hello"))
+        until(lambda: own.asked == 1)
+        own.running.scheduler.send(signal.SIGSTOP)
+        assert isinstance(call.exception(15), LLMError)
+        own.running.scheduler.send(signal.SIGCONT)
+    llm.close()
+
+
+def test_when_all_workers_are_gone_a_new_one_is_waited_for(own: Site) -> None:
+    for machine in own.machines:
+        machine.answer = slowly(60)
+    with opened(own, patience=30) as llm, ThreadPoolExecutor() as pool:
+        call = pool.submit(llm.complete, ask("hello"))
+        until(lambda: own.asked == 1)
+        for worker in own.running.workers:
+            worker.kill()
+        own.machines[0].answer = echo
+        own.running.start_worker(own.machines[0].env)
+        assert call.result(20).text == "hello"
+    assert own.asked == 2
+
+
+def test_a_worker_started_anew_at_the_same_address_sends_nothing_again_unasked(own: Site) -> None:
+    """Dask sees a worker that it knows, and runs there once more what was lost."""
+    machine, running = own.machines[0], own.running
+    machine.answer = slowly(60)
+    port = ("--worker-port", str(free_port()))
+    for worker in running.workers:
+        worker.kill()
+    first = running.start_worker(machine.env, *port)
+    running.wait_for(1)
+    with opened(own) as inner, ThreadPoolExecutor() as pool:
+        llm = Metered(inner, Meter(Budget(calls=1)))
+        call = pool.submit(llm.complete, ask("hello"))
+        until(lambda: own.asked == 1)
+        first.kill()
+        running.start_worker(machine.env, *port)
+        assert isinstance(call.exception(20), BudgetSpent)
+        running.wait_for(1)
+    assert own.asked == 1
+
+
+ODD = "import sys, importlib.metadata as m; {}; from distributed.cli.dask_{} import main; main()"
+MINE = "m.version = lambda name, real=m.version: {} if name == 'finetune-fsm' else real(name)"
+OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')")
+HIDDEN = "sys.modules['finetune_fsm'] = None"
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (OLD, r"has finetune-fsm 0\.0\.1, and this is"),
+        (NONE, "PackageNotFoundError: .*install the same"),
+    ],
+)
+def test_a_worker_with_another_version_or_none_is_told_and_lives_on(
+    own: Site, odd: str, said: str
+) -> None:
+    for good in own.running.workers:
+        good.kill()
+    own.running.start_worker(own.machines[0].env, program=("-c", ODD.format(odd, "worker")))
+    own.running.wait_for(1)
+    with opened(own) as llm:
+        for question in (llm.models, lambda: llm.complete(ask("hello"))):
+            with pytest.raises(UsageError, match=said):
+                question()
+    assert own.asked == 0
+
+
+def test_a_scheduler_without_the_package_is_told(own: Site) -> None:
+    own.running.stop()
+    own.running.start_scheduler(("-c", ODD.format(HIDDEN, "scheduler")))
+    own.running.start_worker(own.machines[0].env)
+    own.running.wait_for(1)
+    with opened(own) as llm, pytest.raises(UsageError, match="install the same finetune-fsm"):
+        llm.complete(ask("hello"))
