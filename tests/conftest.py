@@ -25,5 +25,6 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     home: Path = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    for name in ("OLLAMA_HOST", "OPENAI_API_KEY", "FINETUNE_FSM_MODEL"):
+    options = [name for name in os.environ if name.startswith("AGENTMECH_")]
+    for name in ("OLLAMA_HOST", "OPENAI_API_KEY", "FINETUNE_FSM_MODEL", *options):
         monkeypatch.delenv(name, raising=False)

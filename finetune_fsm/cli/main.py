@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = given[: given.index("--")] if "--" in given else given
-    console = Console(json="--json" in options)
+    console = Console(json="--json" in options or _is_on(os.environ.get("AGENTMECH_JSON", "")))
     code = ExitCode.OK
     try:
         code = _ended(console, given)
@@ -109,6 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if console.silent:
         _drop_unwritten()
     return int(code)
+
+
+def _is_on(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "yes", "on")
 
 
 def _ended(console: Console, given: list[str]) -> ExitCode:

@@ -25,6 +25,10 @@ class Decorator(Protocol):
 JOBS_LIMIT = 256
 
 
+class Single(click.Option):
+    """An option that takes many values, so that its callback can refuse all but one."""
+
+
 def value(*names: str, default: object = None, **settings: object) -> Decorator:
     """Return an option with one value, refused when it is given twice.
 
@@ -39,7 +43,7 @@ def value(*names: str, default: object = None, **settings: object) -> Decorator:
             raise click.UsageError(f"{parameter.opts[-1]} is given {len(given)} times", ctx)
         return given[0] if given else default
 
-    return click.option(*names, multiple=True, callback=one, **settings)  # type: ignore[arg-type]  # passed on
+    return click.option(*names, cls=Single, multiple=True, callback=one, **settings)
 
 
 def together(*options: Decorator) -> Decorator:

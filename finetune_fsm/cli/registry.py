@@ -38,11 +38,31 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "lint": Entry(f"{_HOME}.lint:lint", "Say what rules find in a workflow, without a model"),
         "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
+        "init": Entry(f"{_HOME}.init:init", "Write a workflow that passes its tests offline"),
+        "schema": Entry(f"{_HOME}.schema:schema", "Print a JSON Schema, for editors"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow as a Mermaid diagram"),
         "cache": Entry(f"{_HOME}.cache:cache", "Look at the replies kept for other runs"),
     }
 )
 """In the order that help shows them."""
+
+
+def load(name: str) -> click.Command:
+    """Import and return the command *name* of the registry."""
+    module, _, attribute = COMMANDS[name].home.partition(":")
+    command = getattr(importlib.import_module(module), attribute)
+    assert isinstance(command, click.Command)  # noqa: S101  # the registry says so
+    return command
+
+
+def with_settings(command: click.Command) -> click.Command:
+    """Return *command*, whose help ends with the environment variables of its options."""
+    options = [p for p in command.params if isinstance(p, click.Option) and p.opts]
+    names = [max(o.opts, key=len).removeprefix("--").replace("-", "_").upper() for o in options]
+    listed = ", ".join(f"AGENTMECH_{name}" for name in names)
+    where = "agentmech.toml, or [tool.agentmech] of pyproject.toml, by the options' names"
+    command.epilog = command.epilog or f"Environment: {listed}. Files: {where}."
+    return command
 
 
 class Commands(click.Group):
@@ -56,13 +76,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command *cmd_name*, or None when there is none."""
         del ctx
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        module, _, name = entry.home.partition(":")
-        command = getattr(importlib.import_module(module), name)
-        assert isinstance(command, click.Command)  # noqa: S101  # the registry says so
-        return command
+        return with_settings(load(cmd_name)) if cmd_name in COMMANDS else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -75,6 +89,10 @@ class Commands(click.Group):
         name = args[0]
         if name not in COMMANDS and not name.startswith("-"):
             raise click.UsageError(f"no command '{name}'{meant(name, COMMANDS)}", ctx)
+        if name in COMMANDS:
+            from finetune_fsm.cli.defaults import Defaults
+
+            ctx.default_map = {name: Defaults(name)}
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
