@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING, TextIO
 
@@ -83,7 +84,10 @@ class Screen:
             shown = self._safe(line.text)
             self._fresh = True
             if self.interactive or self.coloured:
-                self._fancy().line(shown, line.tone)
+                # Marks say where in the text; they are of no use in another one.
+                marks = line.marks if shown == line.text else ()
+                told = replace(line, text=shown, marks=marks)
+                self._fancy().line(told, fold=self.interactive)
             else:
                 self._write(shown + "\n")
 

@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from finetune_fsm.observers.lines import Tone
+from finetune_fsm.observers.lines import Line, Tone
 
 _STYLES: Mapping[Tone, str] = {
     Tone.PLAIN: "",
@@ -26,7 +26,11 @@ _STYLES: Mapping[Tone, str] = {
     Tone.BAD: "red",
     Tone.WARNING: "yellow",
     Tone.FAINT: "dim",
+    Tone.ADDED: "green",
+    Tone.REMOVED: "red",
 }
+
+_FOLDED = 40  # columns from which on lines are folded at words; a narrower terminal does it itself
 
 
 class Terminal:
@@ -50,10 +54,20 @@ class Terminal:
         self._progress: Progress | None = None
         self._label = ""
 
-    def line(self, text: str, tone: Tone) -> None:
-        """Print *text*, which is clean, in the colour of *tone*."""
+    def line(self, line: Line, *, fold: bool) -> None:
+        """Print *line*, whose text is clean; *fold* it at words if it says how far to set off."""
         self.settle()
-        self._console.print(Text(text, style=_STYLES[tone]), soft_wrap=True)
+        text = Text(line.text, style=_STYLES[line.tone])
+        if not self._console.no_color:
+            for start, end in line.marks:
+                text.stylize("reverse", start, end)
+        width = self._console.width
+        if not (fold and line.hang and width >= _FOLDED):
+            self._console.print(text, soft_wrap=True)
+            return
+        for number, part in enumerate(text.wrap(self._console, width - line.hang)):
+            shown = Text(" " * line.hang if number else "") + part
+            self._console.print(shown, soft_wrap=True)
 
     def progress(self, label: str, done: int, total: int, unit: str) -> None:
         """Show *done* of *total*; *unit* ``bytes`` adds sizes and speed."""

@@ -15,11 +15,23 @@ class Tone(StrEnum):
     BAD = "bad"
     WARNING = "warning"
     FAINT = "faint"
+    ADDED = "added"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line, or several that belong together."""
+    """One line, or several that belong together.
+
+    Attributes:
+        text: What it says.
+        tone: What it is.
+        marks: Pieces of the text that stand out where colours do, as starts and ends.
+        hang: Columns by which a terminal that folds the line sets off what follows; 0 leaves the
+            folding to the terminal.
+    """
 
     text: str = ""
     tone: Tone = Tone.PLAIN
+    marks: tuple[tuple[int, int], ...] = ()
+    hang: int = 0

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import assert_never
 
 from finetune_fsm.errors import InvalidDocument, Problem
-from finetune_fsm.improve.changes import in_words
 from finetune_fsm.improve.model import Analysis
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.machine import Entered, Leaving, Moment, Observer
@@ -35,8 +34,9 @@ from finetune_fsm.loop.outcomes import (
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.ties import in_numbers
+from finetune_fsm.observers.changes import drafted
 from finetune_fsm.observers.lines import Line, Tone
-from finetune_fsm.observers.verdicts import BLANK, REASON_LIMIT, count, ran, tested
+from finetune_fsm.observers.verdicts import BLANK, REASON_LIMIT, count, labels, ran, tested
 from finetune_fsm.sinks import clean, one_line
 from finetune_fsm.workflow.text import parse
 
@@ -136,8 +136,7 @@ def _leaving(  # noqa: C901  # one case per outcome
         case Prepared() as outcome:
             yield from _prepared(outcome, run)
         case Saved() as outcome:
-            yield from (Line(f"Iteration workflow saved: {_full(p)}") for p in outcome.paths)
-            yield BLANK
+            yield from _saved(outcome, run)
         case Ran() as outcome:
             yield from ran(outcome, run)
         case Tested() as outcome:
@@ -145,7 +144,7 @@ def _leaving(  # noqa: C901  # one case per outcome
         case Analyzed() as outcome:
             yield from _analyzed(outcome, run)
         case Modified() as outcome:
-            yield from _modified(outcome)
+            yield from _modified(outcome, run)
         case Checked() as outcome:
             yield from _checked(outcome, moment)
         case Confirmed() as outcome:
@@ -173,6 +172,17 @@ def _prepared(outcome: Prepared, run: Run) -> Iterator[Line]:
     yield Line(f"Starting finetune process with max {limit}")
     yield BLANK
     yield Line(DOUBLE_RULE, Tone.FAINT)
+    yield BLANK
+
+
+def _saved(outcome: Saved, run: Run) -> Iterator[Line]:
+    names = labels(len(outcome.paths))
+    candidates = run.candidates or (None,) * len(names)
+    for path, name, candidate in zip(outcome.paths, names, candidates, strict=True):
+        yield Line(f"Iteration workflow saved: {_full(path)}")
+        if name and candidate and candidate.draft:  # which one is meant by the letter from now on
+            why = one_line(candidate.draft.why, limit=REASON_LIMIT)
+            yield Line(f"  {name}{why}", Tone.FAINT, hang=5)
     yield BLANK
 
 
@@ -215,13 +225,11 @@ def _ideas(analysis: Analysis) -> Sequence[str]:
     return tuple(dict.fromkeys((*repairs, *asked)))
 
 
-def _modified(outcome: Modified) -> Iterator[Line]:
+def _modified(outcome: Modified, run: Run) -> Iterator[Line]:
     if outcome.attempt is None:
         yield Line("  Nothing is left to try")
     elif outcome.draft is not None:  # why there is none, CHECKING tells
-        yield Line(f"  {one_line(outcome.draft.why, limit=REASON_LIMIT)}")
-        for edit in outcome.draft.edits:
-            yield Line(f"  - {one_line(in_words((edit,)), limit=REASON_LIMIT)}")
+        yield from drafted(outcome.draft, run.best.candidate.text if run.best else "")
 
 
 def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
@@ -239,7 +247,7 @@ def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
 def _refusal(problem: Problem) -> Line:
     hint = f" — {problem.hint}" if problem.hint else ""
     text = one_line(f"{problem.message}{hint}", limit=REASON_LIMIT)
-    return Line(f"  Not usable: {text}", Tone.WARNING)
+    return Line(f"  Not usable: {text}", Tone.WARNING, hang=4)
 
 
 def _sentence(text: str) -> str:

@@ -77,7 +77,7 @@ def _verdict(tried: Tried, label: str, run: Run) -> Iterator[Line]:
     if label and not tried.accepted:  # of those that lost, a line says enough
         reason = one_line(tried.reason, limit=REASON_LIMIT)
         counted = f"{report.passed}/{report.total} passed"
-        yield Line(f"  {label}{counted}, not kept: {reason}", Tone.WARNING)
+        yield Line(f"  {label}{counted}, not kept: {reason}", Tone.WARNING, hang=4)
         return
     everything = run.suite is not None and report.total == len(run.suite.scenarios)
     if report.solved and everything:
@@ -96,9 +96,9 @@ def _verdict(tried: Tried, label: str, run: Run) -> Iterator[Line]:
     if tried.comparison is not None:
         reason = one_line(tried.reason, limit=REASON_LIMIT)
         if tried.accepted:
-            yield Line(f"  {label}Kept: {reason}", Tone.GOOD)
+            yield Line(f"  {label}Kept: {reason}", Tone.GOOD, hang=4)
         else:
-            yield Line(f"  {label}Not kept: {reason}", Tone.WARNING)
+            yield Line(f"  {label}Not kept: {reason}", Tone.WARNING, hang=4)
 
 
 def reason_of(result: ScenarioResult) -> str:
