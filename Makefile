@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo test live lint format type wheel fuzz policy mutants crash signals bench speed quality quality-scripted docs clean
+.PHONY: help install model demo test live lint format type wheel fuzz policy mutants crash signals bench speed spread quality quality-scripted docs clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -74,6 +74,9 @@ bench: $(READY)  ## Measure start-up
 
 speed: $(READY)  ## Measure which share of the time is ours, and memory with 10,000 scenarios (3 min)
 	$(BIN)/python bench/speed.py --docs docs/scaling.md
+
+spread: $(READY)  ## Measure two workers of a Dask cluster against one, and kill one (2 min)
+	$(BIN)/python bench/spread.py
 
 quality: model  ## Compare with peers on 38 workflows, real model (hours, resumable; CASES=01,05)
 	$(BIN)/python -m pip install --quiet --requirement bench/quality/requirements.txt

@@ -90,6 +90,7 @@ def test_options_told_are_options_that_there_are() -> None:
         "--model",
         "--max-iterations",
         "--llm",
+        "--executor",
         "--json",
         "--max-calls",
         "--max-tokens",

@@ -34,6 +34,8 @@ DEFAULT_PORT = 8786
 
 _TALKERS = ("distributed", "tornado")  # loggers that Dask sends to standard error
 
+_BATCH = 0.001  # seconds that messages are gathered; Dask's own 10 ms would be on every call
+
 _LOOK = 1.0  # seconds between two looks at who is there
 _INSTALL = "install the same finetune-fsm, with its extra 'dask', where scheduler and workers run"
 
@@ -166,6 +168,8 @@ class Cluster:
         try:
             async with asyncio.timeout(self._timeout):  # its own holds for a part of it only
                 await client
+            if client.scheduler_comm is not None:  # it may be lost again already
+                client.scheduler_comm.interval = _BATCH
             await self._look(client)
         except BaseException:
             await _close(client, self._timeout)

@@ -480,8 +480,8 @@ def test_a_worker_started_anew_at_the_same_address_sends_nothing_again_unasked(o
 
 ODD = "import sys, importlib.metadata as m; {}; from distributed.cli.dask_{} import main; main()"
 MINE = "m.version = lambda name, real=m.version: {} if name == 'finetune-fsm' else real(name)"
-OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')")
 HIDDEN = "sys.modules['finetune_fsm'] = None"
+OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')") + f"; {HIDDEN}"
 
 
 @pytest.mark.parametrize(
