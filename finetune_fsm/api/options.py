@@ -16,7 +16,7 @@ from finetune_fsm.llm.cache import Store
 from finetune_fsm.llm.meter import Budget
 from finetune_fsm.loop.handlers import Handler
 from finetune_fsm.loop.machine import Observer
-from finetune_fsm.loop.settings import OnTie, Settings
+from finetune_fsm.loop.settings import Approval, OnTie, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Approve, Progress
 from finetune_fsm.scenarios.load import find_suite
@@ -57,6 +57,8 @@ class Wishes(TypedDict, total=False):
             ``robustness``, ``clarity``, or a sentence.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as ``--allow`` takes it.
+        approval: ``always``, ``risky`` (more than prompts' texts) or ``never``: which sound drafts
+            `Hands.approve` is asked about; all without.
     """
 
     output: str | os.PathLike[str] | None
@@ -72,6 +74,7 @@ class Wishes(TypedDict, total=False):
     goal: str | None
     budget: Budget
     allow: Sequence[str]
+    approval: str | None
 
 
 class Hands(TypedDict, total=False):
@@ -79,7 +82,7 @@ class Hands(TypedDict, total=False):
 
     Attributes:
         observers: Told of every moment; one that raises vetoes the move.
-        approve: A person's say on every sound draft.
+        approve: A person's say on sound drafts; an `Approver` asks at the terminal.
         progress: Told how many of how many scenarios have run.
         note: Told what a person should know, such as a model that has changed.
         handlers: The work of each state.
@@ -122,6 +125,9 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         raise UsageError(f"holdout must be 0..{LARGEST}, is {holdout}")
     if on_tie is not None and on_tie not in set(OnTie):
         raise UsageError(f"on_tie must be {' or '.join(OnTie)}, is {on_tie}")
+    approval = wishes.get("approval")
+    if approval is not None and approval not in set(Approval):
+        raise UsageError(f"approval must be {', '.join(Approval)}, is {approval}")
     goal = wishes.get("goal")
     allow = tuple(wishes.get("allow", ()))
     parse_grants(allow)
@@ -143,6 +149,7 @@ def settings_for(workflow: str | os.PathLike[str], **wishes: Unpack[Wishes]) -> 
         goal=parse_goal(goal) if goal is not None else None,
         budget=wishes.get("budget", Budget()),
         allow=allow,
+        approval=Approval(approval) if approval is not None else None,
     )
 
 

@@ -29,7 +29,7 @@ from finetune_fsm.loop.handlers import HANDLERS
 from finetune_fsm.loop.machine import Entry, Journal, Loop
 from finetune_fsm.loop.outcomes import Interrupted
 from finetune_fsm.loop.run import Run
-from finetune_fsm.loop.settings import Settings
+from finetune_fsm.loop.settings import Approval, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Toolbox, approve_all, ignore_progress
 from finetune_fsm.runs import places
@@ -131,6 +131,7 @@ def reopen_run(
     max_iterations: int | None = None,
     jobs: int | None = None,
     budget: Budget | None = None,
+    approval: Approval | None = None,
     ignore_changes: bool = False,
     **hands: Unpack[Hands],
 ) -> Iterator[Session]:
@@ -143,6 +144,7 @@ def reopen_run(
         max_iterations: Instead of what was asked for; not fewer than were made.
         jobs: Instead of what was asked for.
         budget: Instead of what was asked for; what earlier sessions spent counts.
+        approval: Instead of what was asked for: which drafts `approve` is asked about.
         ignore_changes: Go on with the files as they were when they have changed since.
         hands: See `Hands`.
 
@@ -162,6 +164,7 @@ def reopen_run(
         with closing(journal):  # a refusal lets go of it, too
             history = rebuilt(folder, reading)
             settings = _changed(history, max_iterations, jobs, budget)
+            settings = replace(settings, approval=approval or settings.approval)
             history = reopened(history, settings)
             sources = {} if ignore_changes else history.beginning.sources
             check_sources(sources)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from finetune_fsm.cli import options
+from finetune_fsm.cli import options, steering
 from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import ExitCode, errors_in
 
@@ -29,6 +29,7 @@ class _Wishes(TypedDict):
     goal: str | None
     jobs: int | None
     allow: tuple[str, ...]
+    approval: str
 
 
 ITERATION_LIMIT = 1_000  # that of the library, here so that help need not import it
@@ -99,6 +100,7 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
     help="Let drafts do more: structure, model:<name>, file:<path>, workflow:<path>, "
     "tools:<server>",
 )
+@steering.approve("never")
 @options.LLM
 @options.EXECUTOR
 @options.JOBS
@@ -134,6 +136,8 @@ def finetune(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.llm.meter import Budget
 
+    if wishes["approval"] != "never":
+        steering.demand_terminal(f"--approve {wishes['approval']}", "--approve never asks nobody")
     workflow = regular(file, "finetune")
     _check_files(console, file, wishes["tests"])
     if wishes["output"]:
@@ -147,7 +151,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
             workflow,
             llm=chosen.llm,
             spec=chosen.spec,
-            **hands(console, job, cached=cached),
+            **hands(console, job, cached=cached, approval=wishes["approval"]),
             budget=budget,
             **wishes,
         ) as session:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from finetune_fsm.cli import options
+from finetune_fsm.cli import options, steering
 from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import ExitCode
 
@@ -39,6 +39,7 @@ class Again(TypedDict):
     is_flag=True,
     help="Go on with the workflow and the tests as they were when the run began",
 )
+@steering.approve(None)
 @options.URL
 @options.LLM
 @options.EXECUTOR
@@ -58,6 +59,7 @@ def resume(  # noqa: PLR0913  # one argument per option
     llm_spec: str | None,
     executor: str | None,
     cached: bool,
+    approval: str | None,
     **again: Unpack[Again],
 ) -> ExitCode:
     """Go on with a run that was stopped, killed or out of budget.
@@ -70,6 +72,7 @@ def resume(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.models import open_chosen
     from finetune_fsm.cli.session import ended, hands
     from finetune_fsm.cli.signals import supervised
+    from finetune_fsm.loop.settings import Approval
     from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
@@ -77,6 +80,9 @@ def resume(  # noqa: PLR0913  # one argument per option
     folder = places.find(run)
     history = load(folder)
     before = history.settings.budget
+    asked = Approval(approval) if approval else history.settings.approval
+    if asked not in (None, Approval.NEVER):
+        steering.demand_terminal(f"--approve {asked}", "--approve never asks nobody")
     budget = type(before)(
         max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
     )
@@ -90,8 +96,9 @@ def resume(  # noqa: PLR0913  # one argument per option
             llm=chosen.llm,
             spec=chosen.spec,
             budget=budget,
+            approval=asked,
             **again,
-            **hands(console, job, cached=cached),
+            **hands(console, job, cached=cached, approval=asked),
         ) as session:
             spent = session.loop.run.usage.calls
             where = f"iteration {session.loop.run.iteration}, {session.loop.state}"

@@ -88,11 +88,24 @@ def how_to_resume(folder: Path) -> str:
     return f"to go on: agentmech resume {shlex.quote(shown(folder))}"
 
 
-def hands(console: Console, job: Job, *, cached: bool) -> Hands:
-    """Return who takes part in a run from the command line."""
-    from finetune_fsm.llm.cache import Store, folder
+def hands(console: Console, job: Job, *, cached: bool, approval: str | None = None) -> Hands:
+    """Return who takes part in a run from the command line.
 
+    Args:
+        console: Where the session is told.
+        job: Can be stopped.
+        cached: Whether replies are kept for other runs.
+        approval: Which drafts a person is asked about; none when never or None.
+    """
+    from finetune_fsm.cli.steering import dialogue
+    from finetune_fsm.llm.cache import Store, folder
+    from finetune_fsm.loop.toolbox import approve_all
+    from finetune_fsm.observers.approver import Approver, headline, whole_change
+
+    asked = approval not in (None, "never")
+    introduce = whole_change if console.quiet else headline  # the session shows it before
     return Hands(
+        approve=Approver(dialogue(console, job), introduce=introduce) if asked else approve_all,
         observers=(_teller(console),),
         progress=_progress(console),
         note=console.warn,

@@ -52,6 +52,7 @@ class Closable(Protocol):
 
 
 _T = TypeVar("_T", bound=Closable)
+_A = TypeVar("_A")
 
 
 class Job:
@@ -69,6 +70,9 @@ class Job:
         self._signal: ExitCode | None = None
         self._deadline: float | None = None
         self._ending = False
+        self._question: tuple[Callable[[], None], threading.Event] | None = None
+        self._asking = False
+        self.news = threading.Event()  # something for the thread in front
 
     def hold(self, thing: _T) -> _T:
         """Return *thing*, which is closed at the end, whichever that is."""
@@ -92,9 +96,52 @@ class Job:
         if self._signal is None:
             self._signal = code
             self.stop.ask()
-            _say(MESSAGE)
+            _say("\n" if self._asking else MESSAGE)
+            if self._asking:  # it waits for a key; nothing else would wake it
+                self._asking = False
+                raise KeyboardInterrupt
         elif code is not ExitCode.HANGUP:  # a shell passes on a hangup that we had from the system
             self._end()
+
+    def in_front(self, question: Callable[[], _A]) -> _A:
+        """Return what *question* returns, asked in the main thread, which has the terminal.
+
+        Raises:
+            Cancelled: a signal came meanwhile.
+            Exception: whatever *question* raises.
+        """
+        self.stop.check()
+        answers: list[_A] = []
+        errors: list[BaseException] = []
+        done = threading.Event()
+
+        def ask() -> None:
+            try:
+                answers.append(question())
+            except BaseException as error:  # noqa: BLE001  # raised again where it was asked
+                errors.append(error)
+
+        self._question = (ask, done)
+        self.news.set()
+        done.wait()
+        if answers and not self.stop.asked:
+            return answers[0]
+        self.stop.check()
+        raise errors[0]
+
+    def serve(self) -> None:
+        """Ask what waits to be asked; called in the main thread."""
+        waiting, self._question = self._question, None
+        if waiting is None:
+            return
+        question, done = waiting
+        try:
+            with suppress(KeyboardInterrupt):  # a signal just before or just behind it
+                self._asking = True
+                question()
+        finally:
+            self._asking = False
+            done.set()
 
     def check_grace(self) -> None:
         """End the process when it was told to terminate and takes too long."""
@@ -134,7 +181,10 @@ def supervised(work: Callable[[Job], ExitCode]) -> ExitCode:
     worker = _Worker(work, job)
     with _handlers(job):
         worker.start()
-        while not worker.done.wait(0.1):
+        while not worker.done.is_set():
+            job.news.wait(0.1)
+            job.news.clear()
+            job.serve()
             job.check_grace()
     # A model that is cut off by a stop may call it an error, and Ctrl+C ends the reader of our
     # output too; the stop is what happened.
@@ -166,6 +216,7 @@ class _Worker(threading.Thread):
                 self._job.close()
             finally:
                 self.done.set()
+                self._job.news.set()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from finetune_fsm.workflow.edits import Edit
 
 
 class Strategy(StrEnum):
-    """A way of making a draft; the first two need no model."""
+    """A way of making a draft; the first two, and a person, need no model."""
 
     REPAIR = "repair"
     MERGE = "merge"
@@ -21,6 +21,7 @@ class Strategy(StrEnum):
     CHOICE = "choice"
     INSERT = "insert"
     WHOLE = "whole"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class Attempt:
     @property
     def free(self) -> bool:
         """Whether no model is asked for the draft."""
-        return self.strategy in (Strategy.REPAIR, Strategy.MERGE)
+        return self.strategy in (Strategy.REPAIR, Strategy.MERGE, Strategy.PERSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from finetune_fsm.improve.proposals import REPAIRS_TRIED, next_attempt
 from finetune_fsm.improve.race import Lap
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.outcomes import (
+    REFUSED,
     Analyzed,
     Checked,
     Confirmed,
@@ -185,25 +187,34 @@ def _modified(run: Run, outcome: Modified) -> Run:
 
 
 def _checked(run: Run, outcome: Checked) -> Run:
-    if run.attempt is None:
+    run = replace(run, draft=outcome.draft or run.draft, trusting=run.trusting or outcome.rest)
+    attempt = run.attempt
+    if attempt is None:
         return run
-    if _repairable(run, run.attempt, outcome):
+    repairable = _repairable(run, attempt, outcome)
+    kept = tuple(_refused(run, outcome, repairable=repairable))
+    run = replace(run, refused=(*run.refused, *kept), rejections=(*run.rejections, *kept))
+    if repairable:
         return replace(run, problems=outcome.problems)
     if outcome.problems:
-        first = outcome.problems[0]
-        rejected = _rejection(run.draft, first.message, code=first.code) if run.draft else None
-        kept = (rejected,) if rejected else ()
-        run = replace(
-            run,
-            refused=(*run.refused, *kept),
-            rejections=(*run.rejections, *kept),
-            given_up=run.given_up + (not run.attempt.free),
-        )
+        run = replace(run, given_up=run.given_up + (not attempt.free))
     else:
         assert run.draft is not None  # noqa: S101  # no draft is a problem
         run = replace(run, waiting=(*run.waiting, Candidate(run.draft.text, run.draft)))
     run = replace(run, draft=None, problems=())
     return _on_trial(run) if _complete(run) else run
+
+
+def _refused(run: Run, outcome: Checked, *, repairable: bool) -> Iterator[Rejection]:
+    """What is to be remembered of the draft: that it is given up, or that a person refused it."""
+    if run.draft is None or not outcome.problems:
+        return
+    first = outcome.problems[0]
+    if first.code == REFUSED:
+        tried = Candidate(run.draft.text).digest
+        yield _rejection(run.draft, first.message, tried, code=first.code)
+    elif not repairable:
+        yield _rejection(run.draft, first.message, code=first.code)
 
 
 def _repairable(run: Run, attempt: Attempt, outcome: Checked) -> bool:

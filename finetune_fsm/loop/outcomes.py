@@ -48,6 +48,10 @@ SPENT: Mapping[str, Ending] = {
 """Endings by the budget that is spent."""
 
 
+REFUSED = "refused"
+"""The code of a person's refusal of a sound draft; the same draft is not shown to them again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The tests are there.
@@ -168,10 +172,18 @@ class Modified:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """All that the gate has against the draft; empty when it is sound."""
+    """What the gate, or a person, says of the draft.
+
+    Attributes:
+        problems: All that stands against it; empty when it is sound.
+        draft: What a person made of it, or None; the problems are then those of this one.
+        rest: Whether the person wants to be asked no more.
+    """
 
     event: ClassVar[str] = "checked"
     problems: tuple[Problem, ...] = ()
+    draft: Draft | None = None
+    rest: bool = False
     usage: Usage = field(default_factory=Usage)
 
 

@@ -55,6 +55,7 @@ class Run:
         given_up: Times in this iteration that a model was asked for a draft in vain.
         refused: The drafts among them, and why.
         rejections: Drafts and candidates not kept, oldest first.
+        trusting: Whether a person said to be asked about no more drafts.
         history: One row per iteration tested.
         confirmed: What further draws said of the best at the end, one sentence, or empty.
         goal: How well the user's workflow and the best met the goal at the end, or None.
@@ -90,6 +91,7 @@ class Run:
     given_up: int = 0
     refused: tuple[Rejection, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    trusting: bool = False
     history: tuple[IterationRecord, ...] = ()
     confirmed: str = ""
     goal: tuple[Metric, Metric] | None = None

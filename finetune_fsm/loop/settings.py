@@ -17,6 +17,14 @@ class OnTie(StrEnum):
     KEEP = "keep"
 
 
+class Approval(StrEnum):
+    """Which sound drafts a person is asked about."""
+
+    ALWAYS = "always"
+    RISKY = "risky"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a person asked for.
@@ -36,6 +44,7 @@ class Settings:
         goal: What is wanted besides tests that pass, or None.
         budget: Calls, tokens and seconds that may be spent.
         allow: What drafts may do beyond what the original can, as `--allow` takes it.
+        approval: Which drafts a person is asked about; None for all, by whoever approves.
     """
 
     workflow: Path
@@ -52,3 +61,4 @@ class Settings:
     goal: Goal | None = None
     budget: Budget = field(default_factory=Budget)
     allow: tuple[str, ...] = ()
+    approval: Approval | None = None

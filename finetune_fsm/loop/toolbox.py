@@ -18,8 +18,24 @@ from finetune_fsm.storage.files import write_text
 Progress = Callable[[int, int], None]
 """Told how many of how many scenarios have run."""
 
-Approve = Callable[[Run, Draft], tuple[Problem, ...]]
-"""A person's say on a sound draft: what they have against it, or nothing."""
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's say on a sound draft.
+
+    Attributes:
+        problems: What they have against it; nothing when they want it tried.
+        draft: What they made of it, or None; the gate looks at it, too.
+        rest: Whether they want to be asked about no more drafts.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    draft: Draft | None = None
+    rest: bool = False
+
+
+Approve = Callable[[Run, Draft], tuple[Problem, ...] | Decision]
+"""A person's say on a sound draft; problems alone are a decision, too."""
 
 
 def approve_all(run: Run, draft: Draft) -> tuple[Problem, ...]:  # noqa: ARG001  # an Approve
@@ -42,7 +58,7 @@ class Toolbox:
     Attributes:
         llm: Answers for the workflow's states and for reflection.
         write: Puts a text at a path, whole or not at all.
-        approve: Asked for every sound draft.
+        approve: Asked for every sound draft that the run's settings want approved.
         stop: Raised when a person wants to stop.
         progress: Told of every finished rollout.
         meter: Knows what was spent on models.

@@ -235,6 +235,10 @@ def _modified(outcome: Modified, run: Run) -> Iterator[Line]:
 def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
     if moment.run.attempt is None:
         return
+    if outcome.draft is not None:
+        yield Line("  Edited by a person:")
+        best = moment.run.best
+        yield from drafted(outcome.draft, best.candidate.text if best else "")
     if not outcome.problems:
         yield Line("✅ Modifications applied", Tone.GOOD)
         return

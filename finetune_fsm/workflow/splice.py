@@ -104,19 +104,20 @@ def _finer(document: object, edit: Edit) -> Iterator[Edit]:
     if old is None or edit.op is EditOp.REMOVE:
         yield edit
     else:
-        yield from _differences(old, edit.value, edit.path)
+        yield from differences(old, edit.value, edit.path)
 
 
-def _differences(old: object, new: object, path: Path) -> Iterator[Edit]:
+def differences(old: object, new: object, path: Path) -> Iterator[Edit]:
+    """Yield small edits that make *new* of *old*, which stands at *path*. Pure."""
     if isinstance(old, Mapping) and isinstance(new, Mapping) and set(old) & set(new):
         for key, value in new.items():
             if key in old:
-                yield from _differences(old[key], value, (*path, key))
+                yield from differences(old[key], value, (*path, key))
             else:
                 yield Edit(EditOp.SET, (*path, key), value)
         yield from (Edit(EditOp.REMOVE, (*path, key)) for key in old if key not in new)
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(before, after, (*path, index))
+            yield from differences(before, after, (*path, index))
     elif canonical(old) != canonical(new):
         yield Edit(EditOp.SET, path, new)
