@@ -9,18 +9,16 @@ twice without asking. That a worker is gone is seen by looking who is there, onc
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import wait
-from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from uuid import uuid4
 
 from finetune_fsm.errors import Cancelled, LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import Stop
+from finetune_fsm.llm.dask_client import LoopThread, client_of, leave, log
 from finetune_fsm.llm.deadlines import POLL
 from finetune_fsm.sinks import one_line
 
@@ -31,8 +29,6 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 DEFAULT_PORT = 8786
-
-_TALKERS = ("distributed", "tornado")  # loggers that Dask sends to standard error
 
 _BATCH = 0.001  # seconds that messages are gathered; Dask's own 10 ms would be on every call
 
@@ -55,11 +51,11 @@ class Cluster:
         timeout: Seconds that the scheduler may take to connect, and to answer.
     """
 
-    def __init__(self, host: str, port: int = DEFAULT_PORT, *, timeout: float = 5.0) -> None:
+    def __init__(self, host: str, port: int = DEFAULT_PORT, *, timeout: float = 10.0) -> None:
         self._host, self._port = host, port
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._thread: _Thread | None = None
+        self._thread: LoopThread | None = None
         self._closing = Stop()
         # What follows is changed on the loop's thread only.
         self._client: Client | None = None
@@ -130,7 +126,7 @@ class Cluster:
             if self._closing.asked:
                 coroutine.close()
                 raise Cancelled
-            self._thread = self._thread or _Thread()
+            self._thread = self._thread or LoopThread()
             handle = asyncio.run_coroutine_threadsafe(coroutine, self._thread.loop)
         try:
             while not wait((handle,), POLL).done:
@@ -164,7 +160,7 @@ class Cluster:
         async with asyncio.timeout(self._timeout):  # a refusal is told at once; Dask would go on
             _, knock = await asyncio.open_connection(self._host, self._port)
             knock.close()
-        client = _client(f"tcp://{self.address}", self._timeout)
+        client = client_of(f"tcp://{self.address}", self._timeout)
         try:
             async with asyncio.timeout(self._timeout):  # its own holds for a part of it only
                 await client
@@ -172,7 +168,7 @@ class Cluster:
                 client.scheduler_comm.interval = _BATCH
             await self._look(client)
         except BaseException:
-            await _close(client, self._timeout)
+            await leave(client, self._timeout)
             raise
         self._client = client
         self._watching = asyncio.ensure_future(self._watch(client))
@@ -192,7 +188,7 @@ class Cluster:
             try:
                 await self._look(client)
             except Exception as error:  # noqa: BLE001  # of whatever kind: it does not answer
-                _log(f"lost the scheduler at {self.address}: {error}")
+                log(f"lost the scheduler at {self.address}: {error}")
                 await self._leave()
 
     async def _leave(self) -> None:
@@ -203,7 +199,7 @@ class Cluster:
         if watching is not None and watching is not asyncio.current_task():
             watching.cancel()
         if client is not None:
-            await _close(client, self._timeout)
+            await leave(client, self._timeout)
 
     async def _asked(
         self, worker: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -249,45 +245,6 @@ class Cluster:
         return Gone(LLMErrorKind.UNREACHABLE, f"the Dask worker {worker} is gone", hint=hint)
 
 
-def _client(address: str, timeout: float) -> Client:
-    """Dask's client, to be awaited."""
-    _quiet()
-    from distributed import Client
-
-    return Client(
-        address,
-        asynchronous=True,
-        timeout=timeout,
-        set_as_default=False,
-        direct_to_workers=False,  # workers need not be reachable from here
-    )
-
-
-async def _close(client: Client, seconds: float) -> None:
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(seconds):
-            await client.close(seconds)
-
-
-class _Thread:
-    """A thread with an event loop."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._end = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="dask-client", daemon=True)
-        self._thread.start()
-
-    def end(self, seconds: float) -> None:
-        """Cancel what is left on it, and wait for its end so many *seconds* at most."""
-        self.loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(self._end.wait())
-
-
 def _unable(worker: str, error: Exception) -> LLMError | UsageError:
     """The error of a task that ended with one of its own, which ours never do."""
     said = f"the Dask worker {worker} cannot ask its model: {type(error).__name__}: "
@@ -295,31 +252,3 @@ def _unable(worker: str, error: Exception) -> LLMError | UsageError:
     if isinstance(error, ImportError | RuntimeError):  # a scheduler without it says RuntimeError
         return UsageError(f"{said} — {_INSTALL}")
     return LLMError(LLMErrorKind.PROTOCOL, said, hint=_INSTALL)
-
-
-def _quiet() -> None:
-    """Send Dask's log to ours, unless the program uses Dask itself and has its own wishes."""
-    if "distributed" in sys.modules:
-        return
-    import dask
-    import distributed  # noqa: F401  # sets its log up, to standard error
-
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GB"})  # pictures
-    for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.partition(".")[0] in _TALKERS and isinstance(logger, logging.Logger):
-            logger.handlers.clear()
-            logger.propagate = True
-    for name in _TALKERS:
-        logging.getLogger(name).addHandler(_Ours())
-        logging.getLogger(name).propagate = False
-
-
-class _Ours(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        _log(record.getMessage())
-
-
-def _log(text: str) -> None:
-    from loguru import logger
-
-    logger.debug("Dask: {}", one_line(text))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -26,13 +27,15 @@ from finetune_fsm.llm.dask_cluster import Cluster, Gone
 from finetune_fsm.llm.dask_crew import Crew
 from finetune_fsm.llm.dask_worker import Again, Elsewhere, Failed, Hello, answer, greet
 from finetune_fsm.llm.retry import with_retries
-from finetune_fsm.llm.several import BROKEN, Said, nobody
+from finetune_fsm.llm.several import BROKEN, nobody
 from finetune_fsm.sinks import one_line
 
 DISTRIBUTION = "finetune-fsm"
 
 PATIENCE = 5.0
 """Seconds that new workers are waited for when all are gone; a nanny needs two or three."""
+
+_GREETERS = 16  # workers asked at the same time what they have; reading weights takes seconds
 
 
 class DaskLLM:
@@ -178,16 +181,20 @@ class DaskLLM:
 
     def _greeted(self, model: str | None, stop: Stop | None) -> dict[str, Hello]:
         """What the workers say, by address, those that cannot left out; one at least."""
-        hellos: dict[str, Hello] = {}
-        said: Said = []
-        for worker in sorted(self._workers(stop)):
-            hello = self._greet(worker, model, stop)
-            if hello.failed:
-                said.append((f"worker {worker}", self._learned(worker, hello.failed)))
-            else:
-                hellos[worker] = hello
+        there = sorted(self._workers(stop))
+
+        def ask(worker: str) -> Hello | LLMError:
+            try:
+                hello = self._greet(worker, model, stop)
+            except Gone as gone:
+                return gone
+            return self._learned(worker, hello.failed) if hello.failed else hello
+
+        with ThreadPoolExecutor(min(len(there), _GREETERS)) as pool:
+            answers = dict(zip(there, pool.map(ask, there), strict=True))
+        hellos = {worker: said for worker, said in answers.items() if isinstance(said, Hello)}
         if not hellos:
-            raise nobody(said)
+            raise nobody([(w, said) for w, said in answers.items() if isinstance(said, LLMError)])
         return hellos
 
     def _greet(self, worker: str, model: str | None, stop: Stop | None) -> Hello:
