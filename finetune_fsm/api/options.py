@@ -14,6 +14,7 @@ from finetune_fsm.improve.holdout import LARGEST
 from finetune_fsm.llm.base import Stop
 from finetune_fsm.llm.cache import Store
 from finetune_fsm.llm.meter import Budget
+from finetune_fsm.llm.watch import Watch
 from finetune_fsm.loop.handlers import Handler
 from finetune_fsm.loop.machine import Observer
 from finetune_fsm.loop.settings import Approval, OnTie, Settings
@@ -88,6 +89,7 @@ class Hands(TypedDict, total=False):
         handlers: The work of each state.
         stop: Ask it to stop the run; the best so far is kept.
         store: Where replies are kept for other runs; none are without.
+        watch: Where calls and rollouts under way can be seen, if anybody looks.
     """
 
     observers: Sequence[Observer]
@@ -97,6 +99,7 @@ class Hands(TypedDict, total=False):
     handlers: Mapping[LoopState, Handler]
     stop: Stop | None
     store: Store | None
+    watch: Watch | None
 
 
 class Options(Wishes, Hands, total=False):

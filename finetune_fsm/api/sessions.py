@@ -209,7 +209,8 @@ class _Watch:
 
 
 def _layers(llm: LLM, meter: Meter, hands: Hands) -> LLM:
-    metered = Metered(llm, meter, tell=hands.get("note", ignore_notes))
+    tell, watch = hands.get("note", ignore_notes), hands.get("watch")
+    metered = Metered(llm, meter, tell=tell, watch=watch)
     store = hands.get("store")
     return Cached(metered, store, meter) if store else metered
 
@@ -231,6 +232,7 @@ def _tools(memo: Memo, meter: Meter, hands: Hands, sources: Mapping[str, str]) -
         progress=hands.get("progress", ignore_progress),
         meter=meter,
         check_sources=lambda: check_sources(sources),
+        watch=hands.get("watch"),
     )
 
 

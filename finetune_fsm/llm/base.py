@@ -98,7 +98,7 @@ class Completion:
 
 
 OnText = Callable[[str], None]
-"""Called with each piece of a reply as it arrives."""
+"""Called with each piece of a reply as it arrives, and with none of it while the model thinks."""
 
 
 class Stop:
@@ -138,6 +138,10 @@ class Stop:
     def tell(self, what: str) -> None:
         """Take *what*, a sentence for people who wait; nobody hears it unless somebody listens."""
         del what
+
+    def pause(self, seconds: float, number: int, tries: int) -> None:
+        """Take note that try *number* of *tries* begins in so many *seconds*."""
+        del seconds, number, tries
 
 
 class LLM(Protocol):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from finetune_fsm.errors import BudgetSpent
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
 from finetune_fsm.llm.layer import Layer
+from finetune_fsm.llm.watch import Call, Watch
 
 _LOOK = 0.05  # seconds between two looks at the stop flag while others are waited for
 
@@ -66,6 +67,24 @@ class Meter:
     def seconds(self) -> float:
         """Seconds of work so far, those of earlier sessions included."""
         return self._clock() - self._began
+
+    @property
+    def spent(self) -> Usage:
+        """What was spent so far, by earlier sessions too."""
+        with self._lock:
+            return self._spent
+
+    @property
+    def left(self) -> Budget:
+        """What may still be spent; requests under way count as sent."""
+        budget = self._budget
+        with self._lock:
+            sent, tokens = self._spent.requests + self._under_way, self._spent.tokens
+        return Budget(
+            None if budget.calls is None else max(0, budget.calls - sent),
+            None if budget.tokens is None else max(0, budget.tokens - tokens),
+            None if budget.seconds is None else max(0.0, budget.seconds - self.seconds),
+        )
 
     def add(self, usage: Usage) -> None:
         """Count *usage*."""
@@ -153,10 +172,13 @@ class _TimedStop(Stop):
 class _Counted(Stop):
     """Raised with *outer*; counts how often the request of one call is sent again."""
 
-    __slots__ = ("_meter", "_outer", "_tell", "retries")
+    __slots__ = ("_call", "_meter", "_outer", "_tell", "retries")
 
-    def __init__(self, meter: Meter, outer: Stop | None, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, meter: Meter, outer: Stop | None, tell: Callable[[str], None], call: Call | None
+    ) -> None:
         super().__init__()
+        self._call = call
         self._meter = meter
         self._outer = outer
         self._tell = tell
@@ -180,6 +202,10 @@ class _Counted(Stop):
     def tell(self, what: str) -> None:
         self._tell(what)
 
+    def pause(self, seconds: float, number: int, tries: int) -> None:
+        if self._call:
+            self._call.pause(seconds, number, tries)
+
 
 def ignore(message: str) -> None:
     """Tell nobody."""
@@ -193,12 +219,23 @@ class Metered(Layer):
         meter: Counts.
         tell: Takes a sentence for people whenever they have to wait for another try, or a server
             of several fails them.
+        watch: Where calls under way can be seen, if anybody looks.
     """
 
-    def __init__(self, inner: LLM, meter: Meter, *, tell: Callable[[str], None] = ignore) -> None:
+    def __init__(
+        self,
+        inner: LLM,
+        meter: Meter,
+        *,
+        tell: Callable[[str], None] = ignore,
+        watch: Watch | None = None,
+    ) -> None:
         super().__init__(inner)
         self._meter = meter
         self._tell = tell
+        self._watch = watch
+        if watch:
+            watch.follow(meter)
 
     def complete(
         self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
@@ -219,14 +256,20 @@ class Metered(Layer):
 
     def _counted(self, request: Request, on_text: OnText | None, stop: Stop | None) -> Completion:
         self._meter.begin()
-        counted = _Counted(self._meter, stop, self._tell)
+        watch = self._watch
+        call = watch.begin(request, self.name) if watch else None
+        counted = _Counted(self._meter, stop, self._tell, call)
         usage = Usage(calls=1)
         try:
+            if call:
+                on_text = call.listen(on_text)
             completion = self._inner.complete(request, on_text=on_text, stop=counted)
             usage = Usage.of(completion)
         finally:
             usage = replace(usage, retries=counted.retries)
             self._meter.end(usage, requests=1 + counted.retries)
+            if watch and call:
+                watch.end(call)
         return replace(completion, retries=counted.retries)
 
 

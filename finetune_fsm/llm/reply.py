@@ -35,7 +35,8 @@ class Reply:
     """Gathers the pieces of one reply; the pieces it passes on add up to `text`.
 
     Args:
-        on_text: Gets each piece that belongs to the reply, thinking left out, or None.
+        on_text: Gets each piece that belongs to the reply, and an empty text for each of the
+            thinking before it; or None.
     """
 
     def __init__(self, on_text: OnText | None = None) -> None:
@@ -56,6 +57,7 @@ class Reply:
         """Note thinking that the server sends apart from the reply; it counts for the limit."""
         self._thought = self._thought or bool(piece)
         self._grow(piece)
+        self._sign_of_life(piece)
 
     def add(self, piece: str) -> None:
         """Add the next *piece*; lone surrogates become U+FFFD.
@@ -104,6 +106,7 @@ class Reply:
             self._take(rest)
         else:
             self._seen = (self._seen + piece)[1 - len(_CLOSE) :]
+            self._sign_of_life(piece)
 
     def _after_thinking(self, piece: str) -> None:
         body = piece.lstrip()
@@ -116,6 +119,11 @@ class Reply:
             self._pieces.append(piece)
             if self._on_text:
                 self._on_text(piece)
+
+    def _sign_of_life(self, piece: str) -> None:
+        """Who waits for the reply may know that there is work on it."""
+        if piece and self._on_text:
+            self._on_text("")
 
     def _grow(self, piece: str) -> None:
         self._size += len(piece)

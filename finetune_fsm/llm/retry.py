@@ -56,6 +56,7 @@ def with_retries(
             _log(why)
             if stop:
                 stop.again(why)
+                stop.pause(wait, number + 1, tries)
         pause(wait, stop=stop, sleep=sleep)
     raise AssertionError("the last try returns or raises")
 

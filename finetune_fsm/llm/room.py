@@ -51,6 +51,10 @@ class Room(Stop):
             self._outer.again(why)
             self._made = True
 
+    def pause(self, seconds: float, number: int, tries: int) -> None:
+        """Pass it on."""
+        self._outer.pause(seconds, number, tries)
+
     def use(self) -> None:
         """Take the room, which is made first where there is none."""
         if not self._made:

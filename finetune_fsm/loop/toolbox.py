@@ -11,6 +11,7 @@ from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.improve.model import Draft
 from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, LLM, Completion, Request, Stop
 from finetune_fsm.llm.meter import Meter
+from finetune_fsm.llm.watch import Watch
 from finetune_fsm.loop.run import Run
 from finetune_fsm.scenarios.evaluate import Task, roll_out_each
 from finetune_fsm.storage.files import write_text
@@ -63,6 +64,7 @@ class Toolbox:
         progress: Told of every finished rollout.
         meter: Knows what was spent on models.
         check_sources: Raises SourceChanged when a file that the run was made from has changed.
+        watch: Where rollouts under way can be seen, if anybody looks.
     """
 
     llm: LLM
@@ -72,6 +74,7 @@ class Toolbox:
     progress: Progress = ignore_progress
     meter: Meter = field(default_factory=Meter)
     check_sources: Callable[[], None] = trust_sources
+    watch: Watch | None = None
 
     def roll_out(
         self, tasks: Sequence[Task], run: Run, *, hurry: bool = True
@@ -97,6 +100,7 @@ class Toolbox:
             seed=run.settings.seed,
             stop=self.stop,
             on_done=self.progress,
+            watch=self.watch,
         )
 
     def ask(self, request: Request) -> Completion | Problem:

@@ -11,6 +11,7 @@ from finetune_fsm.llm.base import LLM, Stop, Usage
 from finetune_fsm.llm.memo import Call, Memo
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.llm.one_model import OneModel
+from finetune_fsm.llm.watch import Watch
 from finetune_fsm.scenarios.benchmark import Benchmark, Contender
 from finetune_fsm.scenarios.evaluate import DEFAULTS, OnDone, Task, judge_all, roll_out_each
 from finetune_fsm.scenarios.model import Suite
@@ -30,6 +31,7 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
     on_done: OnDone | None = None,
+    watch: Watch | None = None,
 ) -> Benchmark:
     """Run every one of *workflows* on all of *suite*, and hold them against the first.
 
@@ -49,6 +51,7 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
         options: Limits of each run.
         stop: Ends all of them early.
         on_done: Told how many of how many rollouts there are.
+        watch: Where they can be seen, if anybody looks.
 
     Raises:
         ValueError: fewer than two workflows, no draw, or another number of names.
@@ -60,14 +63,21 @@ def compare_workflows(  # noqa: PLR0913  # what runs, and how, in words of their
     memo: LLM = Memo(llm, Meter(), record=asked.append)
     shared = OneModel(memo, model) if model else memo
     tasks = [
-        Task(workflow, scenario, draw)
+        Task(workflow, scenario, draw, f"workflow {number}/{len(workflows)}")
         for draw in range(repeat)  # so that a slow hour falls on all of them
-        for workflow in workflows
+        for number, workflow in enumerate(workflows, 1)
         for scenario in suite.scenarios
     ]
     rollouts = tuple(
         roll_out_each(
-            tasks, shared, jobs=jobs, seed=seed, options=options, stop=stop, on_done=on_done
+            tasks,
+            shared,
+            jobs=jobs,
+            seed=seed,
+            options=options,
+            stop=stop,
+            on_done=on_done,
+            watch=watch,
         )
     )
     contenders = _contenders(

@@ -19,6 +19,7 @@ from finetune_fsm.execution.inputs import MappingInputs
 from finetune_fsm.execution.limits import Settings
 from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.llm.base import LLM, Stop
+from finetune_fsm.llm.watch import Watch
 from finetune_fsm.scenarios.assertions import judge
 from finetune_fsm.scenarios.model import Scenario, ScenarioResult, Suite, SuiteReport, Verdict
 from finetune_fsm.scenarios.parallel import in_flight
@@ -79,14 +80,24 @@ def roll_out(
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One rollout to make; the attributes are arguments of `roll_out`."""
+    """One rollout to make; the attributes are arguments of `roll_out`, but for the last.
+
+    Attributes:
+        whose: Which workflow it is, in words for people, where there are several.
+    """
 
     workflow: Workflow
     scenario: Scenario
     draw: int = 0
+    whose: str = ""
+
+    @property
+    def place(self) -> str:
+        """What people call it."""
+        return f"{self.whose}, '{self.scenario.name}'" if self.whose else f"'{self.scenario.name}'"
 
 
-def roll_out_each(
+def roll_out_each(  # noqa: PLR0913  # as of run_suite
     tasks: Sequence[Task],
     llm: LLM,
     *,
@@ -96,6 +107,7 @@ def roll_out_each(
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
     on_done: OnDone | None = None,
+    watch: Watch | None = None,
 ) -> Generator[Rollout, None, None]:
     """Yield the rollouts of *tasks*, in order; see `parallel.in_flight` for how.
 
@@ -108,19 +120,23 @@ def roll_out_each(
         options: Limits of each.
         stop: Ends all of them early.
         on_done: Told of progress.
+        watch: Where they can be seen, if anybody looks.
     """
+    board = watch or Watch()
+    board.expect(len(tasks))
 
     def piece(number: int, inner: Stop) -> Rollout:
         task = tasks[number]
-        return roll_out(
-            task.workflow,
-            task.scenario,
-            llm,
-            seed=seed,
-            draw=task.draw,
-            options=options,
-            stop=inner,
-        )
+        with board.rollout(task.place):
+            return roll_out(
+                task.workflow,
+                task.scenario,
+                llm,
+                seed=seed,
+                draw=task.draw,
+                options=options,
+                stop=inner,
+            )
 
     done = count(1)
 
@@ -189,6 +205,7 @@ def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
     stop: Stop | None = None,
     on_result: OnResult | None = None,
     texts: bool = True,
+    watch: Watch | None = None,
 ) -> SuiteReport:
     """Run *workflow* on all of *suite* and judge it.
 
@@ -203,12 +220,16 @@ def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
         on_result: Gets each result when it and all before it are there.
         texts: Whether the report keeps what was asked, said and saved. Without them it is small
             whatever the models write, and only *on_result* sees them.
+        watch: Where they can be seen, if anybody looks.
     """
     started = time.monotonic()
+    board = watch or Watch()
+    board.expect(len(suite.scenarios))
 
     def piece(number: int, inner: Stop) -> ScenarioResult:
         scenario = suite.scenarios[number]
-        rollout = roll_out(workflow, scenario, llm, seed=seed, options=options, stop=inner)
+        with board.rollout(Task(workflow, scenario).place):
+            rollout = roll_out(workflow, scenario, llm, seed=seed, options=options, stop=inner)
         return judge_rollout(scenario, rollout)
 
     jobs = jobs or llm.slots

@@ -32,7 +32,7 @@ def test_a_reply_in_pieces_is_the_reply_as_a_whole(parts: list[str]) -> None:
             with pytest.raises(LLMError) as caught:
                 end()
             assert caught.value.kind is LLMErrorKind.CUT_BY_LIMIT
-        assert shown == []
+        assert "".join(shown) == ""
     else:
         assert reply.text() == "".join(shown) == split_thinking(whole)[1]
 
@@ -73,4 +73,4 @@ def test_thinking_sent_apart_counts_for_the_limit_and_is_not_shown() -> None:
     reply.think("hm" * (REPLY_LIMIT // 2))
     with pytest.raises(LLMError):
         reply.add("x")
-    assert (reply.thought, shown) == (True, [])
+    assert (reply.thought, "".join(shown)) == (True, "")

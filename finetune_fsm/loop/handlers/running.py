@@ -39,7 +39,7 @@ def handle(run: Run, tools: Toolbox) -> Ran:
 
     def task(leg: Leg) -> Task:
         workflow = best if leg.place is None else workflows[leg.place]
-        return Task(workflow, scenarios[leg.scenario], leg.draw)
+        return Task(workflow, scenarios[leg.scenario], leg.draw, _whose(leg, len(workflows)))
 
     def roll(legs: Sequence[Leg]) -> Generator[Rollout, None, None]:
         return tools.roll_out([task(leg) for leg in legs], run, hurry=False)
@@ -62,6 +62,12 @@ def handle(run: Run, tools: Toolbox) -> Ran:
         for lap, workflow in zip(laps, workflows, strict=True)
     )
     return Ran(tuple(through), again, extra_samples(run, best, tools))
+
+
+def _whose(leg: Leg, many: int) -> str:
+    if leg.place is None:
+        return "best"
+    return f"candidate {leg.place + 1}/{many}" if many > 1 else ""
 
 
 def _baseline(run: Run, tools: Toolbox) -> tuple[Sample, ...]:
