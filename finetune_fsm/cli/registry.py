@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
         "init": Entry(f"{_HOME}.init:init", "Write a workflow that passes its tests offline"),
         "schema": Entry(f"{_HOME}.schema:schema", "Print a JSON Schema, for editors"),
-        "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow as a Mermaid diagram"),
+        "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow or what a run did"),
         "cache": Entry(f"{_HOME}.cache:cache", "Look at the replies kept for other runs"),
     }
 )

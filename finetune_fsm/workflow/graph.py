@@ -73,10 +73,10 @@ _SHAPES = {
 }
 
 
-def mermaid(workflow: Workflow, visited: Sequence[str] = ()) -> str:
-    """Return *workflow* as a Mermaid flow chart, with the path through *visited* coloured. Pure.
+def mermaid(workflow: Workflow, *paths: Sequence[str]) -> str:
+    """Return *workflow* as a Mermaid flow chart, with the *paths* through it coloured. Pure.
 
-    Names of *visited* that are no states, such as a child workflow's, are passed over.
+    Names in *paths* that are no states, such as a child workflow's, are passed over.
     """
     keys = {name: f"s{index}" for index, name in enumerate(workflow.states)} | {END: "stop"}
     lines = ["flowchart TD", f"    start((start)) --> {keys[workflow.start_state]}"]
@@ -84,7 +84,8 @@ def mermaid(workflow: Workflow, visited: Sequence[str] = ()) -> str:
         opening, closing = _SHAPES[state.kind]
         lines.append(f"    {keys[state.name]}{opening}{_label(state.name)}{closing}")
     lines.append("    stop((end))")
-    walked = {(a, b) for a, b in pairwise(name for name in visited if name in keys)}
+    known = [[name for name in path if name in keys] for path in paths]
+    walked = {pair for path in known for pair in pairwise(path)}
     coloured = []
     count = 1  # Mermaid numbers edges in order; 0 is the one from the start
     for state in workflow.states.values():
@@ -93,7 +94,7 @@ def mermaid(workflow: Workflow, visited: Sequence[str] = ()) -> str:
             if (state.name, target) in walked:
                 coloured.append(str(count))
             count += 1
-    seen = [keys[name] for name in dict.fromkeys(visited) if name in keys]
+    seen = [keys[name] for name in dict.fromkeys(name for path in known for name in path)]
     if seen:
         lines.append("    classDef visited fill:#d5f5d5,stroke:#2a7a2a,color:#000")
         lines.append(f"    class {','.join(seen)} visited")
