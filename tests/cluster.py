@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +25,35 @@ THREADS = 4
 Environment = Mapping[str, str]
 
 
-class Process:
-    """A process with a group of its own."""
+PROGRAM = """\
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(9)), daemon=True).start()
+{prelude}
+from distributed.cli.dask_{kind} import main
+main()
+"""
+"""A scheduler or a worker that ends with whoever started it, however that came to its end."""
 
-    def __init__(self, *command: str, env: Environment, log: Path) -> None:
+
+class Process:
+    """A scheduler or a worker, in a process with a group of its own.
+
+    Args:
+        kind: ``scheduler`` or ``worker``.
+        arguments: Of the command.
+        env: What its environment has more than ours.
+        log: Where it writes to.
+        prelude: Python that runs in it first.
+    """
+
+    def __init__(
+        self, kind: str, *arguments: str, env: Environment, log: Path, prelude: str = ""
+    ) -> None:
         with log.open("ab") as out:
             self._popen = subprocess.Popen(
-                [sys.executable, *command],
+                [sys.executable, "-c", PROGRAM.format(kind=kind, prelude=prelude), *arguments],
                 env={**os.environ, **env},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
@@ -46,7 +66,8 @@ class Process:
     def kill(self) -> None:
         """End it and all that it started, and wait for that."""
         self.send(signal.SIGKILL)
-        self._popen.wait(10)
+        self._popen.wait(60)
+        self._popen.stdin.close()
 
     def wait(self, seconds: float) -> int:
         return self._popen.wait(seconds)
@@ -69,32 +90,28 @@ class Running:
     def executor(self) -> str:
         return f"dask://127.0.0.1:{self.port}"
 
-    def start_scheduler(
-        self, program: Sequence[str] = ("-m", "distributed.cli.dask_scheduler")
-    ) -> None:
+    def start_scheduler(self, *, prelude: str = "") -> None:
         self.scheduler = Process(
-            *program,
+            "scheduler",
             *("--host", "127.0.0.1", "--port", str(self.port)),
             *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
             env={},
             log=self.folder / "scheduler.log",
+            prelude=prelude,
         )
 
     def start_worker(
-        self,
-        env: Environment,
-        *more: str,
-        threads: int = THREADS,
-        program: Sequence[str] = ("-m", "distributed.cli.dask_worker"),
+        self, env: Environment, *more: str, threads: int = THREADS, prelude: str = ""
     ) -> Process:
         worker = Process(
-            *program,
+            "worker",
             self.address,
             *("--host", "127.0.0.1", "--nthreads", str(threads), "--no-nanny", "--no-dashboard"),
             *("--local-directory", str(self.folder), "--death-timeout", "60"),
             *more,
             env=env,
             log=self.folder / f"worker{len(self.workers)}.log",
+            prelude=prelude,
         )
         self.workers.append(worker)
         return worker

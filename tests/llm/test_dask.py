@@ -139,7 +139,15 @@ def own() -> Iterator[Site]:
         yield there
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+@pytest.fixture
+def bare() -> Iterator[Site]:
+    """A scheduler without workers, and a machine for one."""
+    machine = Machine()
+    with machine.server, cluster() as running:
+        yield Site(running, (machine,))
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came to that"
@@ -240,10 +248,10 @@ def test_a_stop_is_heard_at_once_and_frees_the_server(site: Site) -> None:
         until(lambda: site.asked == 1)
         started = time.monotonic()
         stop.ask()
-        assert isinstance(call.exception(5), Cancelled)
-        assert time.monotonic() - started < 1  # 0.1 s, and this machine may be busy
+        assert isinstance(call.exception(60), Cancelled)
+        assert time.monotonic() - started < 5  # 0.1 s on a machine that is not busy
         (sent,) = (call for machine in site.machines for call in machine.asked)
-        assert sent.gone.wait(5)
+        assert sent.gone.wait(30)
 
 
 def test_closing_ends_calls_of_other_threads_and_frees_the_servers(site: Site) -> None:
@@ -253,8 +261,8 @@ def test_closing_ends_calls_of_other_threads_and_frees_the_servers(site: Site) -
         calls = [pool.submit(llm.complete, ask(str(number))) for number in range(4)]
         until(lambda: site.asked == 4)
         llm.close()
-        assert all(isinstance(call.exception(5), Cancelled) for call in calls)
-        assert all(call.gone.wait(5) for machine in site.machines for call in machine.asked)
+        assert all(isinstance(call.exception(60), Cancelled) for call in calls)
+        assert all(call.gone.wait(30) for machine in site.machines for call in machine.asked)
         with pytest.raises(Cancelled):
             llm.complete(ask("later"))
     assert not any(thread.name == "dask-client" for thread in threading.enumerate())
@@ -349,7 +357,7 @@ def test_workers_with_other_weights_of_a_model_are_refused(site: Site) -> None:
         for machine in site.machines:
             machine.answer = slowly(0.3)
         calls = [pool.submit(llm.complete, ask(text, model="big")) for text in "ab"]
-        errors = [call.exception(10) for call in calls]
+        errors = [call.exception(60) for call in calls]
     assert [type(error) for error in errors if error] == [UsageError]
 
 
@@ -378,7 +386,7 @@ def test_a_scheduler_that_is_not_there_is_told_soon_with_what_to_do() -> None:
             question()
         assert e.value.kind is LLMErrorKind.UNREACHABLE
         assert "dask scheduler" in e.value.hint
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # nobody is waited for
     llm.close()
 
 
@@ -400,7 +408,7 @@ def test_a_worker_killed_within_thirty_calls_costs_those_that_it_had(own: Site) 
         calls = [pool.submit(llm.complete, ask(str(n))) for n in range(30)]
         until(lambda: len(own.machines[0].asked) > THREADS)
         own.running.workers[0].kill()
-        replies = [call.result(20) for call in calls]
+        replies = [call.result(60) for call in calls]
     assert [reply.text for reply in replies] == [str(n) for n in range(30)]
     lost = own.asked - 30
     assert 0 <= lost <= THREADS
@@ -417,8 +425,8 @@ def test_when_the_scheduler_is_killed_every_call_ends_soon_with_an_error_that_st
         until(lambda: own.asked == 2 * THREADS)
         own.running.scheduler.kill()
         started = time.monotonic()
-        errors = [call.exception(30) for call in calls]
-        assert time.monotonic() - started < 10
+        errors = [call.exception(60) for call in calls]
+        assert time.monotonic() - started < 30  # 3 s on a machine that is not busy
         assert all(isinstance(e, LLMError) and e.kind in FATAL for e in errors), errors
         own.running.start_scheduler()
         own.running.wait_for(0)
@@ -431,57 +439,58 @@ def test_when_the_scheduler_is_killed_every_call_ends_soon_with_an_error_that_st
         assert llm.complete(ask("hello")).text == "hello"  # the same one goes on
 
 
-def test_a_scheduler_that_hangs_is_given_up_in_time(own: Site) -> None:
-    for machine in own.machines:
-        machine.answer = slowly(60)
-    llm = DaskLLM(Cluster("127.0.0.1", own.running.port, timeout=0.5), sleep=lambda _: None)
+def test_a_scheduler_that_hangs_is_given_up_in_time(bare: Site) -> None:
+    bare.machines[0].answer = slowly(60)
+    bare.running.start_worker(bare.machines[0].env)
+    bare.running.wait_for(1)
+    llm = DaskLLM(Cluster("127.0.0.1", bare.running.port, timeout=0.5), sleep=lambda _: None)
     with ThreadPoolExecutor() as pool:
         call = pool.submit(llm.complete, ask("hello"))
-        until(lambda: own.asked == 1)
-        own.running.scheduler.send(signal.SIGSTOP)
-        assert isinstance(call.exception(15), LLMError)
-        own.running.scheduler.send(signal.SIGCONT)
+        until(lambda: bare.asked == 1)
+        bare.running.scheduler.send(signal.SIGSTOP)
+        assert isinstance(call.exception(60), LLMError)
+        bare.running.scheduler.send(signal.SIGCONT)
     llm.close()
 
 
-def test_when_all_workers_are_gone_a_new_one_is_waited_for(own: Site) -> None:
-    for machine in own.machines:
-        machine.answer = slowly(60)
-    with opened(own, patience=30) as llm, ThreadPoolExecutor() as pool:
+def test_when_all_workers_are_gone_a_new_one_is_waited_for(bare: Site) -> None:
+    bare.machines[0].answer = slowly(60)
+    first = bare.running.start_worker(bare.machines[0].env)
+    bare.running.wait_for(1)
+    with opened(bare, patience=60) as llm, ThreadPoolExecutor() as pool:
         call = pool.submit(llm.complete, ask("hello"))
-        until(lambda: own.asked == 1)
-        for worker in own.running.workers:
-            worker.kill()
-        own.machines[0].answer = echo
-        own.running.start_worker(own.machines[0].env)
-        assert call.result(20).text == "hello"
-    assert own.asked == 2
+        until(lambda: bare.asked == 1)
+        first.kill()
+        bare.machines[0].answer = echo
+        bare.running.start_worker(bare.machines[0].env)
+        assert call.result(60).text == "hello"
+    assert bare.asked == 2
 
 
-def test_a_worker_started_anew_at_the_same_address_sends_nothing_again_unasked(own: Site) -> None:
+def test_a_worker_started_anew_at_the_same_address_sends_nothing_again_unasked(bare: Site) -> None:
     """Dask sees a worker that it knows, and runs there once more what was lost."""
-    machine, running = own.machines[0], own.running
+    machine, running = bare.machines[0], bare.running
     machine.answer = slowly(60)
     port = ("--worker-port", str(free_port()))
-    for worker in running.workers:
-        worker.kill()
     first = running.start_worker(machine.env, *port)
     running.wait_for(1)
-    with opened(own) as inner, ThreadPoolExecutor() as pool:
+    with opened(bare) as inner, ThreadPoolExecutor() as pool:
         llm = Metered(inner, Meter(Budget(calls=1)))
         call = pool.submit(llm.complete, ask("hello"))
-        until(lambda: own.asked == 1)
+        until(lambda: bare.asked == 1)
         first.kill()
         running.start_worker(machine.env, *port)
-        assert isinstance(call.exception(20), BudgetSpent)
+        assert isinstance(call.exception(60), BudgetSpent)
         running.wait_for(1)
-    assert own.asked == 1
+    assert bare.asked == 1
 
 
-ODD = "import sys, importlib.metadata as m; {}; from distributed.cli.dask_{} import main; main()"
-MINE = "m.version = lambda name, real=m.version: {} if name == 'finetune-fsm' else real(name)"
+MINE = """\
+import importlib.metadata as m
+m.version = lambda name, real=m.version: {} if name == 'finetune-fsm' else real(name)
+"""
 HIDDEN = "sys.modules['finetune_fsm'] = None"
-OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')") + f"; {HIDDEN}"
+OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')") + HIDDEN
 
 
 @pytest.mark.parametrize(
@@ -492,23 +501,21 @@ OLD, NONE = MINE.format("'0.0.1'"), MINE.format("real('no-such-package')") + f";
     ],
 )
 def test_a_worker_with_another_version_or_none_is_told_and_lives_on(
-    own: Site, odd: str, said: str
+    bare: Site, odd: str, said: str
 ) -> None:
-    for good in own.running.workers:
-        good.kill()
-    own.running.start_worker(own.machines[0].env, program=("-c", ODD.format(odd, "worker")))
-    own.running.wait_for(1)
-    with opened(own) as llm:
+    bare.running.start_worker(bare.machines[0].env, prelude=odd)
+    bare.running.wait_for(1)
+    with opened(bare) as llm:
         for question in (llm.models, lambda: llm.complete(ask("hello"))):
             with pytest.raises(UsageError, match=said):
                 question()
-    assert own.asked == 0
+    assert bare.asked == 0
 
 
-def test_a_scheduler_without_the_package_is_told(own: Site) -> None:
-    own.running.stop()
-    own.running.start_scheduler(("-c", ODD.format(HIDDEN, "scheduler")))
-    own.running.start_worker(own.machines[0].env)
-    own.running.wait_for(1)
-    with opened(own) as llm, pytest.raises(UsageError, match="install the same finetune-fsm"):
+def test_a_scheduler_without_the_package_is_told(bare: Site) -> None:
+    bare.running.stop()
+    bare.running.start_scheduler(prelude=HIDDEN)
+    bare.running.start_worker(bare.machines[0].env)
+    bare.running.wait_for(1)
+    with opened(bare) as llm, pytest.raises(UsageError, match="install the same finetune-fsm"):
         llm.complete(ask("hello"))
