@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "lint": Entry(f"{_HOME}.lint:lint", "Say what rules find in a workflow, without a model"),
         "list-models": Entry(f"{_HOME}.list_models:list_models", "List the models that can answer"),
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
+        "generate": Entry(f"{_HOME}.generate:generate", "Make a workflow from a description"),
         "init": Entry(f"{_HOME}.init:init", "Write a workflow that passes its tests offline"),
         "schema": Entry(f"{_HOME}.schema:schema", "Print a JSON Schema, for editors"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow or what a run did"),
