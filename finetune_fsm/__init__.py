@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from finetune_fsm.log import stay_silent
 
 if TYPE_CHECKING:
-    from finetune_fsm.api import finetune, finish, open_loop, open_run, reopen_run
+    from finetune_fsm.api import finetune, finish, fork_run, open_loop, open_run, reopen_run, undo
     from finetune_fsm.errors import FinetuneError, InvalidDocument, LLMError, Problem
     from finetune_fsm.execution.executor import run_workflow
     from finetune_fsm.execution.rollout import Rollout
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from finetune_fsm.loop.machine import Entered, Entry, Leaving, Loop, Observer
     from finetune_fsm.loop.run import Run
     from finetune_fsm.loop.table import LoopState
+    from finetune_fsm.observers.approver import Approver
     from finetune_fsm.scenarios.benchmark import Benchmark
     from finetune_fsm.scenarios.compare import compare_workflows
     from finetune_fsm.scenarios.evaluate import run_suite
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from finetune_fsm.workflow.model import Workflow
 
 _HOMES = {
+    "Approver": "observers.approver",
     "Benchmark": "scenarios.benchmark",
     "Budget": "llm.meter",
     "Completion": "llm.base",
@@ -60,6 +62,7 @@ _HOMES = {
     "compare_workflows": "scenarios.compare",
     "finetune": "api",
     "finish": "api",
+    "fork_run": "api",
     "load_suite": "scenarios.load",
     "load_workflow": "workflow.load:load",
     "open_loop": "api",
@@ -67,10 +70,12 @@ _HOMES = {
     "reopen_run": "api",
     "run_suite": "scenarios.evaluate",
     "run_workflow": "execution.executor",
+    "undo": "api",
 }
 
 __all__ = [
     "LLM",
+    "Approver",
     "Benchmark",
     "Budget",
     "Completion",
@@ -98,6 +103,7 @@ __all__ = [
     "compare_workflows",
     "finetune",
     "finish",
+    "fork_run",
     "load_suite",
     "load_workflow",
     "open_loop",
@@ -105,6 +111,7 @@ __all__ = [
     "reopen_run",
     "run_suite",
     "run_workflow",
+    "undo",
 ]
 
 __version__ = "0.1.0"

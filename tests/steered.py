@@ -44,6 +44,21 @@ PLAIN = "Is this good or bad? One word. {{review}}"
 MIXED = "Good, bad or mixed? One word, mixed allowed. {{review}}"
 UNSET = "Say it {{nicely}}"
 
+GREETER_SCRIPT = """\
+format: 1
+replies:
+  - {purpose: state, when: "called (?P<who>[A-Z][a-z]+) by name", reply: "Hello {{who}}!"}
+  - {purpose: state, reply: "Hello you!"}
+  - purpose: analysis
+    when: called
+    reply: {analysis: "All is well.", suggestions: []}
+  - purpose: analysis
+    reply: {analysis: "No name.", suggestions: [{state: greet, change: "Use the name."}]}
+  - purpose: proposal
+    reply: {problem: "The name is not used.", new_prompt: "Greet the person called NAME by name"}
+""".replace("NAME", "{{name}}")
+"""A model that improves the greeter of `commandline` in one go."""
+
 
 def reply(request: Request) -> str:
     """A model whose every reply follows from the question alone."""

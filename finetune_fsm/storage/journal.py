@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,26 @@ def line_of(record: Record) -> bytes:
     body = {"at": record.at, "data": record.data, "kind": record.kind, "seq": record.seq}
     rest = canonical(body)[1:].encode("utf-8", "surrogatepass") + b"\n"
     return _CRC % zlib.crc32(rest) + rest
+
+
+def write_whole(path: Path, records: Iterable[Record]) -> None:
+    """Put a journal that holds *records* at *path*, whole or not at all; then it is on the disk.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            write_all(handle, b"".join(map(line_of, records)))
+            sync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)  # noqa: PTH105  # `os` alone
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 class Journal:

@@ -10,23 +10,10 @@ from pathlib import Path
 import pytest
 from commandline import Agentmech
 from faults.terminal import AGENTMECH, CTRL_C, Terminal, terminal
+from steered import GREETER_SCRIPT
 
 from finetune_fsm.runs import places
 from finetune_fsm.runs.history import load
-
-SCRIPT = """\
-format: 1
-replies:
-  - {purpose: state, when: "called (?P<who>[A-Z][a-z]+) by name", reply: "Hello {{who}}!"}
-  - {purpose: state, reply: "Hello you!"}
-  - purpose: analysis
-    when: called
-    reply: {analysis: "All is well.", suggestions: []}
-  - purpose: analysis
-    reply: {analysis: "No name.", suggestions: [{state: greet, change: "Use the name."}]}
-  - purpose: proposal
-    reply: {problem: "The name is not used.", new_prompt: "Greet the person called NAME by name"}
-""".replace("NAME", "{{name}}")
 
 FINETUNE = ("finetune", "greeter.yaml", "--llm", "script:script.yaml", "--no-cache")
 
@@ -36,7 +23,7 @@ QUESTION = "Try this change? [y,n,e,d,a,q,?] "
 @pytest.fixture
 def place(greeter: Path) -> Path:
     """The folder in which a run is about to be made."""
-    (greeter.parent / "script.yaml").write_text(SCRIPT)
+    (greeter.parent / "script.yaml").write_text(GREETER_SCRIPT)
     return greeter.parent
 
 
