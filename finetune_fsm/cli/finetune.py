@@ -8,6 +8,7 @@ import click
 
 from finetune_fsm.cli import options, steering
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.publish import REPORTS
 from finetune_fsm.errors import ExitCode, errors_in
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
     "tools:<server>",
 )
 @steering.approve("never")
+@REPORTS
 @options.LLM
 @options.EXECUTOR
 @options.JOBS
@@ -119,6 +121,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
     max_tokens: int | None,
     max_time: float | None,
     cached: bool,
+    reports: tuple[str, ...],
     **wishes: Unpack[_Wishes],
 ) -> ExitCode:
     """Improve a workflow: test it, analyse what fails, change it, keep what is better.
@@ -132,6 +135,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
     from finetune_fsm import api
     from finetune_fsm.cli.files import regular
     from finetune_fsm.cli.models import open_chosen
+    from finetune_fsm.cli.report import check_reports, reported
     from finetune_fsm.cli.session import ended, hands
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.llm.meter import Budget
@@ -142,19 +146,23 @@ def finetune(  # noqa: PLR0913  # one argument per option
     _check_files(console, file, wishes["tests"])
     if wishes["output"]:
         regular(wishes["output"], "--output")
+    check_reports(reports, workflow)
     budget = Budget(max_calls, max_tokens, max_time)
     api.settings_for(workflow, budget=budget, **wishes)
 
     def work(job: Job) -> ExitCode:
         chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
-        with api.open_run(
-            workflow,
-            llm=chosen.llm,
-            spec=chosen.spec,
-            **hands(console, job, cached=cached, approval=wishes["approval"]),
-            budget=budget,
-            **wishes,
-        ) as session:
+        with (
+            api.open_run(
+                workflow,
+                llm=chosen.llm,
+                spec=chosen.spec,
+                **hands(console, job, cached=cached, approval=wishes["approval"]),
+                budget=budget,
+                **wishes,
+            ) as session,
+            reported(console, session.folder, reports),
+        ):
             return ended(console, job, session)
 
     return supervised(work)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import click
 
 from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import UsageError
@@ -15,10 +18,54 @@ if TYPE_CHECKING:
 
     from finetune_fsm.scenarios.model import SuiteReport
 
-FORMATS = ("text", "json", "markdown", "junit", "csv", "github")
+FORMATS = ("text", "json", "markdown", "junit", "csv", "github", "html")
 """Those of the reports, here so that help need not import them."""
 
-TEXT, JSON, MARKDOWN, JUNIT, CSV, GITHUB = FORMATS
+TEXT, JSON, MARKDOWN, JUNIT, CSV, GITHUB, HTML = FORMATS
+
+
+REPORTS = click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="<path>",
+    help="Write what happened there at the end, in the form of its ending: .html, .md, .json, "
+    ".xml, .csv, .txt; several: --report a.html --report b.md",
+)
+"""Of the commands that work on a run; see `cli.report`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One report that is wanted: its form, and the file it goes to; None is standard output."""
+
+    form: str
+    output: str | None
+
+
+def targets_of(
+    wanted: str | None, outputs: Sequence[str], *, json: bool, known: Sequence[str]
+) -> tuple[Target, ...]:
+    """Return the reports that are wanted, one at least.
+
+    Args:
+        wanted: The value of ``--format``.
+        outputs: The values of ``--output``; ``-`` is standard output.
+        json: Whether ``--json`` is given.
+        known: The formats that the command has.
+
+    Raises:
+        UsageError: as `format_of`, a form for several files at once, or a file named twice.
+    """
+    files = [None if output == "-" else output for output in outputs] or [None]
+    if len(files) > 1 and (wanted or json):
+        asked = "--json" if json else "--format"
+        raise UsageError(f"of several files each has the format of its ending: leave {asked} out")
+    if len(set(files)) < len(files):
+        raise UsageError("a report is to be written to the same file twice")
+    return tuple(
+        Target(format_of(wanted, output, json=json, known=known), output) for output in files
+    )
 
 
 def format_of(wanted: str | None, output: str | None, *, json: bool, known: Sequence[str]) -> str:
@@ -90,7 +137,7 @@ def publish(
     elif form == JSON:
         shape = json_report.shape(report, workflow=tested.name, timestamp=timestamp)
         console.document(shape)
-    elif form == JUNIT:  # stays XML in every encoding
+    elif form in (JUNIT, HTML):  # stays what it is in every encoding
         console.out.piece(text.encode("ascii", "xmlcharrefreplace").decode())
     elif form == GITHUB:  # commands of ours
         console.out.raw(text)

@@ -30,8 +30,8 @@ def show(console: Console, /, run: str | None, *, story: bool, metrics: bool) ->
 
     RUN is its folder, its name or its workflow; the newest here or below when left out.
     """
-    from finetune_fsm.cli.session import document_of, how_to_resume
-    from finetune_fsm.observers.narrator import shown
+    from finetune_fsm.cli.report import document_for
+    from finetune_fsm.cli.session import how_to_resume
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
 
@@ -39,9 +39,7 @@ def show(console: Console, /, run: str | None, *, story: bool, metrics: bool) ->
         raise UsageError("--story and --metrics show different things: say one of them")
     history = load(places.find(run))
     if console.json:
-        found = document_of(history.run, history.entries, history.seconds)
-        where = {"run": shown(history.folder), "state": history.state, "sessions": history.sessions}
-        console.document({**where, **found, "notes": history.notes})
+        console.document(document_for(history))
         return ExitCode.OK
     tell = _story if story else _metrics if metrics else _summary
     for line in tell(history):

@@ -11,7 +11,7 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
-from finetune_fsm.cli.publish import FORMATS, TEXT, format_of, publish
+from finetune_fsm.cli.publish import FORMATS, HTML, TEXT, publish, targets_of
 from finetune_fsm.errors import ExitCode, InvalidDocument, UsageError, errors_in
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
@@ -35,8 +35,13 @@ if TYPE_CHECKING:
 @options.value(
     "-f", "--format", "wanted", type=click.Choice(FORMATS), help="Format of the report (text)"
 )
-@options.value(
-    "-o", "--output", metavar="<path>", help="Write the report there; its ending says the format"
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="<path>",
+    help="Write the report there; its ending says the format. Several: -o a.html -o b.xml",
 )
 @options.value(
     "--trace",
@@ -57,7 +62,7 @@ def test(  # noqa: PLR0913  # one argument per option
     executor: str | None,
     workflow: str | None,
     wanted: str | None,
-    output: str | None,
+    outputs: tuple[str, ...],
     trace: str | None,
     seed: int,
     jobs: int | None,
@@ -70,18 +75,18 @@ def test(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.models import open_llm
     from finetune_fsm.cli.signals import supervised
 
-    output = None if output == "-" else output
-    form = format_of(wanted, output, json=console.json, known=FORMATS)
+    targets = targets_of(wanted, outputs, json=console.json, known=FORMATS)
     subject = subject_of(console, file, workflow)
-    for target in (output, trace):
-        if target is not None:
-            _check_output(Path(target), subject)
+    for path in (*(target.output for target in targets), trace):
+        if path is not None:
+            _check_output(Path(path), subject)
+    live = any(target.output is None and target.form == TEXT for target in targets)
 
     def work(job: Job) -> ExitCode:
         from finetune_fsm.scenarios.evaluate import run_suite
 
         llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
-        show = Shown(console, subject, live=output is None and form == TEXT)
+        show = Shown(console, subject, live=live)
         with _traced(trace, show.result) as tell:
             report = run_suite(
                 subject.workflow,
@@ -91,10 +96,11 @@ def test(  # noqa: PLR0913  # one argument per option
                 seed=seed,
                 stop=job.stop,
                 on_result=tell,
-                texts=False,
+                texts=any(target.form == HTML for target in targets),
             )
         show.end(report)
-        publish(console, subject, report, form=form, output=output)
+        for target in targets:
+            publish(console, subject, report, form=target.form, output=target.output)
         return ExitCode.OK if report.solved else ExitCode.FAILED
 
     return supervised(work)

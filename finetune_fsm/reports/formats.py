@@ -15,6 +15,7 @@ from finetune_fsm.reports import (
     markdown_report,
     text_report,
 )
+from finetune_fsm.reports.html import suite_page
 from finetune_fsm.scenarios.model import SuiteReport
 
 
@@ -34,6 +35,7 @@ FORMATS: Mapping[str, Render] = MappingProxyType(
         "junit": junit_report.render,
         "csv": csv_report.render,
         "github": github_report.render,
+        "html": suite_page.render,
     }
 )
 
@@ -45,6 +47,8 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         ".markdown": "markdown",
         ".xml": "junit",
         ".csv": "csv",
+        ".html": "html",
+        ".htm": "html",
     }
 )
 """The format that a file's ending asks for."""

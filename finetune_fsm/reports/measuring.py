@@ -35,7 +35,7 @@ from finetune_fsm.reports.metrics import (
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """An entry between what was known before and after it."""
 
     before: Run
@@ -45,7 +45,7 @@ class _Step:
 
 def metrics_of(run: Run, entries: Sequence[Entry]) -> RunMetrics:
     """Return the metrics of *run*, which is what is known after *entries*. Pure."""
-    steps = tuple(_steps(run, entries))
+    steps = tuple(steps_of(run, entries))
     return RunMetrics(
         iterations=tuple(_iterations(run, steps)),
         states=_states(steps),
@@ -55,15 +55,16 @@ def metrics_of(run: Run, entries: Sequence[Entry]) -> RunMetrics:
     )
 
 
-def _steps(run: Run, entries: Sequence[Entry]) -> Iterator[_Step]:
+def steps_of(run: Run, entries: Sequence[Entry]) -> Iterator[Step]:
+    """Yield *entries* of *run*, each with what was known before and after it. Pure."""
     known = Run(run.settings, run.original)
     for entry in entries:
         before, known = known, advance(known, entry.outcome)
-        yield _Step(before, entry, known)
+        yield Step(before, entry, known)
 
 
-def _iterations(run: Run, steps: Sequence[_Step]) -> Iterator[IterationMetrics]:
-    found: Mapping[int, list[_Step]] = defaultdict(list)
+def _iterations(run: Run, steps: Sequence[Step]) -> Iterator[IterationMetrics]:
+    found: Mapping[int, list[Step]] = defaultdict(list)
     for step in steps:
         found[len(step.before.history)].append(step)
     for index, record in enumerate(run.history):
@@ -75,7 +76,7 @@ def _iterations(run: Run, steps: Sequence[_Step]) -> Iterator[IterationMetrics]:
         yield _iteration(len(run.history), rest, run, lost)
 
 
-def _iteration(index: int, steps: Sequence[_Step], after: Run, lost: Usage) -> IterationMetrics:
+def _iteration(index: int, steps: Sequence[Step], after: Run, lost: Usage) -> IterationMetrics:
     outcomes = [step.entry.outcome for step in steps]
     train, holdout = _scores(after)
     return IterationMetrics(
@@ -99,7 +100,7 @@ def _scores(run: Run) -> tuple[Score | None, Score | None]:
     return best.train, best.holdout
 
 
-def _candidates(steps: Sequence[_Step]) -> Iterator[CandidateMetrics]:
+def _candidates(steps: Sequence[Step]) -> Iterator[CandidateMetrics]:
     for step in steps:
         if isinstance(step.entry.outcome, Tested):
             rows = zip(step.after.history[-1].trials, step.before.laps, strict=True)
@@ -121,21 +122,21 @@ def _candidate(trial: TrialRecord, lap: Lap) -> CandidateMetrics:
     )
 
 
-def _refusals(steps: Sequence[_Step]) -> Iterator[tuple[Problem, _Step]]:
+def _refusals(steps: Sequence[Step]) -> Iterator[tuple[Problem, Step]]:
     """Every draft turned down, by the first thing said against it, and every answer without one."""
     for step in steps:
         if isinstance(step.entry.outcome, Checked) and step.entry.outcome.problems:
             yield step.entry.outcome.problems[0], step
 
 
-def _states(steps: Sequence[_Step]) -> tuple[StateMetrics, ...]:
+def _states(steps: Sequence[Step]) -> tuple[StateMetrics, ...]:
     found: Mapping[LoopState, list[Usage]] = defaultdict(list)
     for step in steps:
         found[step.entry.state].append(step.entry.outcome.usage)
     return tuple(StateMetrics(s, len(found[s]), _sum(found[s])) for s in LoopState if s in found)
 
 
-def _strategies(steps: Sequence[_Step]) -> Iterator[StrategyMetrics]:
+def _strategies(steps: Sequence[Step]) -> Iterator[StrategyMetrics]:
     made = [o for s in steps if isinstance(o := s.entry.outcome, Modified) and o.attempt]
     for strategy in Strategy:
         mine = [
@@ -156,13 +157,13 @@ def _strategies(steps: Sequence[_Step]) -> Iterator[StrategyMetrics]:
         )
 
 
-def _is_of(strategy: Strategy, step: _Step) -> bool:
+def _is_of(strategy: Strategy, step: Step) -> bool:
     """Whether a draft made in this way was turned down at *step*."""
     draft = step.before.draft
     return draft is not None and draft.attempt.strategy is strategy
 
 
-def _workflow_states(steps: Sequence[_Step]) -> tuple[WorkflowStateMetrics, ...]:
+def _workflow_states(steps: Sequence[Step]) -> tuple[WorkflowStateMetrics, ...]:
     found: Mapping[str, list[Visit]] = defaultdict(list)
     for sample in _samples(steps):
         for visit in sample.rollout.visits:
@@ -179,7 +180,7 @@ def _workflow_states(steps: Sequence[_Step]) -> tuple[WorkflowStateMetrics, ...]
     )
 
 
-def _samples(steps: Sequence[_Step]) -> Iterator[Sample]:
+def _samples(steps: Sequence[Step]) -> Iterator[Sample]:
     """Every rollout once: those of PREPARING are the first of RUNNING, when it comes so far."""
     prepared: tuple[Sample, ...] = ()
     for step in steps:
@@ -198,7 +199,7 @@ def _counted(names: Iterable[str]) -> Counts:
     return tuple(sorted(Counter(names).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _lost(spent: Usage, steps: Sequence[_Step]) -> Usage:
+def _lost(spent: Usage, steps: Sequence[Step]) -> Usage:
     """What of *spent* is in none of the *steps*; there are no tokens of what broke off."""
     rest = spent - _sum(step.entry.outcome.usage for step in steps)
     return Usage(calls=max(0, rest.calls), retries=max(0, rest.retries))
