@@ -8,53 +8,25 @@ from functools import cache
 import click
 
 from finetune_fsm.cli.options import Single
-from finetune_fsm.cli.registry import COMMANDS, MEANS_OTHERWISE, load
+from finetune_fsm.cli.registry import COMMANDS, load
 
 PREFIX = "AGENTMECH_"
 """Begins the environment variable of every option."""
 
 ALIASES: Mapping[str, str] = {"url": "ollama_url"}
 
-IN_FILES = frozenset(
-    {
-        "approve",
-        "candidates",
-        "color",
-        "fail_on_regression",
-        "format",
-        "goal",
-        "holdout",
-        "jobs",
-        "llm",
-        "max_calls",
-        "max_iterations",
-        "max_steps",
-        "max_time",
-        "max_tokens",
-        "model",
-        "no_cache",
-        "ollama_url",
-        "on_tie",
-        "port",
-        "quiet",
-        "repeat",
-        "seed",
-        "strict",
-        "template",
-        "tests",
-        "verbose",
-        "workflow",
-    }
-)
-"""Options that a file of settings may give. It may be somebody else's: what is not here is not."""
-
-REASONS: Mapping[str, str] = {
+SAID_ALOUD: Mapping[str, str] = {
     "allow": "it lets drafts do more",
     "executor": "it decides whose programs talk to this one",
     "force": "it overwrites files",
-    **dict.fromkeys(("log_file", "output", "report", "trace"), "it writes a file"),
+    "input": "it answers questions",
+    "json": "it is for the program that listens",
+    "log_file": "it writes a file",
+    "output": "it writes a file",
+    "report": "it writes a file",
+    "trace": "it writes files",
 }
-"""Why not, where that is worth a word."""
+"""Options that a file of settings may not give, and why: it may be somebody else's."""
 
 MODEL_CHOICE = frozenset({"ollama_url", "llm", "executor"})
 """Options that say together which model answers: the highest level that gives one gives all."""
@@ -170,8 +142,7 @@ def environment_of(command: str, environ: Mapping[str, str]) -> Mapping[str, tup
 
     An empty text is none. The full name goes before its alias.
     """
-    apart = MEANS_OTHERWISE.get(command, frozenset())
-    keys = {key: key for key in options_of(command) if key not in apart}
+    keys = {key: key for key in options_of(command)}
     names = {alias: key for alias, key in ALIASES.items() if key in keys} | keys
     found = {
         key: variable_of(name) for name, key in names.items() if environ.get(variable_of(name))
