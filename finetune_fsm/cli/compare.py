@@ -15,8 +15,6 @@ from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from finetune_fsm.cli.comparison import Subject
     from finetune_fsm.cli.signals import Job
     from finetune_fsm.scenarios.benchmark import Benchmark
@@ -96,9 +94,14 @@ def compare(  # noqa: PLR0913  # one argument per option
         _check_output(Path(output), subject)
 
     def work(job: Job) -> ExitCode:
+        from finetune_fsm.cli.status import watched
+        from finetune_fsm.observers.progress import Standing
         from finetune_fsm.scenarios.compare import compare_workflows
 
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
+        watch = watched(console, job, Standing())
+        llm = open_llm(
+            console, job, urls=ollama_urls, spec=llm_spec, executor=executor, watch=watch
+        )
         live = output is None and form == TEXT
         if live and not console.quiet:
             _announce(console, subject, repeat)
@@ -112,9 +115,8 @@ def compare(  # noqa: PLR0913  # one argument per option
             jobs=jobs,
             seed=seed,
             stop=job.stop,
-            on_done=None if console.quiet else _progress(console),
+            watch=watch,
         )
-        console.err.settle()  # a bar there would stand in the report's first line
         if live:
             _show(console, benchmark)
         else:
@@ -132,14 +134,6 @@ def _check_output(target: Path, subject: Subject) -> None:
         if target.is_file() and own.is_file() and target.samefile(own):
             raise UsageError(f"{one_line(str(target))} is an input, which is never overwritten")
     check_output(target, subject.path)
-
-
-def _progress(console: Console) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        if done < total:
-            console.err.progress("run", done, total)
-
-    return show
 
 
 def _announce(console: Console, subject: Subject, repeat: int) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import RLock
@@ -38,6 +39,8 @@ _FALLBACKS: Mapping[str, str] = {
 }
 """What stands for our own signs where the stream's encoding has no such sign."""
 
+_NARROW = 20  # columns below which nothing moves
+
 
 class Screen:
     """One stream for people.
@@ -54,7 +57,11 @@ class Screen:
         self._on_runner = os.environ.get("GITHUB_ACTIONS") == "true"
         self._on_terminal = stream.isatty()
         self._terminal: Terminal | None = None
+        self._beside: Screen | None = None
         self._lock = RLock()  # log lines come from every thread
+        self.colour = "auto"
+        self.at_start = True  # whether the cursor stands where a line begins
+        self.written = time.monotonic()
         encoding = stream.encoding or "utf-8"
         self._missing = {
             sign: text for sign, text in _FALLBACKS.items() if not _has(encoding, sign)
@@ -69,7 +76,12 @@ class Screen:
 
     @property
     def coloured(self) -> bool:
-        """Whether to write colours: FORCE_COLOR before NO_COLOR before the kind of terminal."""
+        """Whether to write colours.
+
+        ``--color`` goes before FORCE_COLOR, it before NO_COLOR, it before the kind of terminal.
+        """
+        if self.colour != "auto":
+            return self.colour == "always"
         if os.environ.get("FORCE_COLOR"):
             return True
         return self._stream.isatty() and not os.environ.get("NO_COLOR") and not _is_dumb()
@@ -87,7 +99,9 @@ class Screen:
                 # Marks say where in the text; they are of no use in another one.
                 marks = line.marks if shown == line.text else ()
                 told = replace(line, text=shown, marks=marks)
+                self._begin()
                 self._fancy().line(told, fold=self.interactive)
+                self.at_start = True
             else:
                 self._write(shown + "\n")
 
@@ -112,6 +126,26 @@ class Screen:
         with self._lock, self._while_seen():
             if self.interactive and not self._silent:
                 self._fancy().progress(self._safe(label), done, total, unit)
+
+    def moving(self, compose: Callable[[int], str]) -> None:
+        """Show, where a person watches, a line that goes away with the next thing written.
+
+        Nothing is shown where a line is under way: it may be a question, or a reply.
+
+        Args:
+            compose: Takes columns and returns a text that fits them, or an empty one.
+        """
+        from finetune_fsm.reports.columns import cut
+
+        with self._lock, self._while_seen():
+            others = [self, self._beside] if self._beside else [self]
+            ready = all(screen.at_start for screen in others if screen.interactive)
+            if not self.interactive or self._silent:
+                return
+            # The sign of a cut may take six columns where the encoding has none.
+            room = self._fancy().width - 1 - (6 if "…" in self._missing else 0)
+            text = self._safe(compose(room)) if ready and room >= _NARROW else ""
+            self._fancy().moving(cut(text, room) if text else "")
 
     def raw(self, text: str) -> None:
         """Write *text*, made by us and known to be safe, without cleaning it."""
@@ -172,11 +206,28 @@ class Screen:
             shown = shown.replace(sign, instead)
         return shown
 
-    def _write(self, text: str) -> None:
-        if self._terminal:
+    def beside(self, other: Screen) -> None:
+        """Share the terminal with *other*: what moves on one makes room for the other's words."""
+        self._beside, other._beside = other, self
+        other._lock = self._lock
+
+    def clear(self) -> None:
+        """Take away what moves."""
+        if self._terminal and not self._silent:
             self._terminal.settle()
+
+    def _begin(self) -> None:
+        """Make room for something to be written."""
+        self.written = time.monotonic()
+        for screen in (self, self._beside):
+            if screen:
+                screen.clear()
+
+    def _write(self, text: str) -> None:
+        self._begin()
         self._stream.write(text)
         self._stream.flush()
+        self.at_start = text.endswith("\n") if text else self.at_start
 
     def _fancy(self) -> Terminal:
         if self._terminal is None:
@@ -204,6 +255,7 @@ class Console:
         self.log_file = ""
         self.out = Screen(sys.stdout)
         self.err = Screen(sys.stderr)
+        self.out.beside(self.err)
         self._documented = False
 
     @property
@@ -242,6 +294,15 @@ class Console:
     def silent(self) -> bool:
         """Whether one of the streams is read by nobody any more."""
         return self.out.silent or self.err.silent
+
+    def paint(self, choice: str) -> None:
+        """Write colours ``auto``matically, ``always`` or ``never``."""
+        self.out.colour = self.err.colour = choice
+
+    @property
+    def idle(self) -> float:
+        """Seconds since something was written."""
+        return time.monotonic() - max(self.out.written, self.err.written)
 
     def silence(self) -> None:
         """Write nothing from now on."""

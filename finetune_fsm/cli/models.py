@@ -10,14 +10,22 @@ from finetune_fsm.cli.logs import start_logging
 from finetune_fsm.cli.signals import Job
 from finetune_fsm.llm.base import LLM
 from finetune_fsm.llm.select import Chosen
+from finetune_fsm.llm.watch import Watch
 
 
 def open_llm(
-    console: Console, job: Job, *, urls: Sequence[str], spec: str | None, executor: str | None
+    console: Console,
+    job: Job,
+    *,
+    urls: Sequence[str],
+    spec: str | None,
+    executor: str | None,
+    watch: Watch | None = None,
 ) -> LLM:
     """Return the model that ``-u``, ``--llm`` and ``--executor`` choose.
 
-    What was chosen for the user is told, and every wait before a request is sent again.
+    What was chosen for the user is told, and every wait before a request is sent again; *watch*
+    shows the calls.
 
     Raises:
         UsageError: the options make no sense.
@@ -27,7 +35,7 @@ def open_llm(
     from finetune_fsm.llm.meter import Meter, Metered
 
     llm = open_chosen(console, job, urls=urls, spec=spec, executor=executor).llm
-    return Metered(llm, Meter(), tell=console.warn)
+    return Metered(llm, Meter(), tell=console.warn, watch=watch)
 
 
 def open_chosen(

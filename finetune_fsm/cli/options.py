@@ -72,6 +72,10 @@ def _agree(ctx: click.Context, console: Console) -> None:
         raise click.UsageError("--quiet and --verbose contradict each other", ctx)
 
 
+def _color(ctx: click.Context, _: click.Parameter, choice: str | None) -> None:
+    ctx.ensure_object(Console).paint(choice or "auto")
+
+
 VERBOSE = click.option(
     "-v",
     "--verbose",
@@ -94,7 +98,15 @@ JSON = click.option(  # `main` looks for it, as it matters for errors too
     "--json", is_flag=True, expose_value=False, help="Print one JSON document and nothing else"
 )
 
-OUTPUT_OPTIONS = together(JSON, VERBOSE, QUIET)
+COLOR = click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    expose_value=False,
+    callback=_color,
+    help="Colours; auto looks at $FORCE_COLOR, $NO_COLOR and the terminal (default: auto)",
+)
+
+OUTPUT_OPTIONS = together(JSON, VERBOSE, QUIET, COLOR)
 """Those of every command that prints."""
 
 URL = click.option(

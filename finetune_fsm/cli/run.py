@@ -87,7 +87,13 @@ def run(  # noqa: PLR0913  # one argument per option
     )
 
     def work(job: Job) -> ExitCode:
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
+        from finetune_fsm.cli.status import watched
+        from finetune_fsm.observers.progress import Standing
+
+        watch = watched(console, job, Standing())
+        llm = open_llm(
+            console, job, urls=ollama_urls, spec=llm_spec, executor=executor, watch=watch
+        )
         rollout = _rolled_out(console, wishes, llm, job)
         if console.json:
             console.document(document_of(workflow.name, rollout))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from finetune_fsm.api import Hands, Session, finish
@@ -17,6 +17,7 @@ from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.trials import IterationRecord, Score, TrialRecord
 from finetune_fsm.observers.narrator import narrator, shown
+from finetune_fsm.observers.progress import Standing
 from finetune_fsm.reports import metrics_json
 from finetune_fsm.reports.measuring import metrics_of
 from finetune_fsm.scenarios.statistics import wilson
@@ -46,14 +47,6 @@ def _teller(console: Console) -> Observer:
             tell(moment)
 
     return tell_the_end if console.quiet else tell
-
-
-def _progress(console: Console) -> Callable[[int, int], None]:
-    def show(done: int, total: int) -> None:
-        if not console.quiet:
-            console.talk.progress("  scenario", done, total)
-
-    return show
 
 
 def ended(console: Console, job: Job, session: Session) -> ExitCode:
@@ -97,6 +90,7 @@ def hands(console: Console, job: Job, *, cached: bool, approval: str | None = No
         cached: Whether replies are kept for other runs.
         approval: Which drafts a person is asked about; none when never or None.
     """
+    from finetune_fsm.cli.status import watched
     from finetune_fsm.cli.steering import dialogue
     from finetune_fsm.llm.cache import Store, folder
     from finetune_fsm.loop.toolbox import approve_all
@@ -104,10 +98,11 @@ def hands(console: Console, job: Job, *, cached: bool, approval: str | None = No
 
     asked = approval not in (None, "never")
     introduce = whole_change if console.quiet else headline  # the session shows it before
+    standing = Standing()
     return Hands(
         approve=Approver(dialogue(console, job), introduce=introduce) if asked else approve_all,
-        observers=(_teller(console),),
-        progress=_progress(console),
+        observers=(standing, _teller(console)),
+        watch=watched(console, job, standing),
         note=console.warn,
         stop=job.stop,
         store=Store(folder()) if cached else None,

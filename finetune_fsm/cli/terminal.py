@@ -30,11 +30,15 @@ _STYLES: Mapping[Tone, str] = {
     Tone.REMOVED: "red",
 }
 
+_ERASE = "\r\x1b[2K"
+_PLAIN = "\x1b[0m"
+_REST = "\x1b[K"  # erases what stands behind the cursor
+
 _FOLDED = 40  # columns from which on lines are folded at words; a narrower terminal does it itself
 
 
 class Terminal:
-    """Prints lines above at most one progress bar.
+    """Prints lines above at most one that moves.
 
     Args:
         stream: A terminal.
@@ -47,11 +51,13 @@ class Terminal:
             file=stream,
             force_terminal=True,
             no_color=not coloured,
+            color_system="standard" if coloured else None,  # whatever TERM says: it was asked for
             markup=False,
             emoji=False,
             highlight=False,
         )
         self._progress: Progress | None = None
+        self._moving = ""
         self._label = ""
 
     def line(self, line: Line, *, fold: bool) -> None:
@@ -66,6 +72,7 @@ class Terminal:
             self._console.print(text, soft_wrap=True)
             return
         for number, part in enumerate(text.wrap(self._console, width - line.hang)):
+            part.rstrip()
             shown = Text(" " * line.hang if number else "") + part
             self._console.print(shown, soft_wrap=True)
 
@@ -79,8 +86,32 @@ class Terminal:
             self._progress.start()
         self._progress.update(self._progress.task_ids[0], completed=done, total=total)
 
+    @property
+    def width(self) -> int:
+        """Columns, as they are now."""
+        return self._console.width
+
+    def moving(self, text: str) -> None:
+        """Show *text*, which is clean and fits, in the last line until something else is written.
+
+        The cursor is never hidden: whatever ends the process, it is there.
+        """
+        if text == self._moving:
+            return
+        if not text or self._progress is not None:
+            self.settle()
+        if text:
+            faint = "" if self._console.no_color else "\x1b[2m"
+            self._console.file.write(f"\r{faint}{text}{faint and _PLAIN}{_REST}")
+            self._console.file.flush()
+            self._moving = text
+
     def settle(self) -> None:
-        """Take the progress bar away."""
+        """Take away what moves."""
+        if self._moving:
+            self._moving = ""
+            self._console.file.write(_ERASE)
+            self._console.file.flush()
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

@@ -83,9 +83,14 @@ def test(  # noqa: PLR0913  # one argument per option
     live = any(target.output is None and target.form == TEXT for target in targets)
 
     def work(job: Job) -> ExitCode:
+        from finetune_fsm.cli.status import watched
+        from finetune_fsm.observers.progress import Standing
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        llm = open_llm(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
+        watch = watched(console, job, Standing(unit="scenario"))
+        llm = open_llm(
+            console, job, urls=ollama_urls, spec=llm_spec, executor=executor, watch=watch
+        )
         show = Shown(console, subject, live=live)
         with _traced(trace, show.result) as tell:
             report = run_suite(
@@ -96,6 +101,7 @@ def test(  # noqa: PLR0913  # one argument per option
                 seed=seed,
                 stop=job.stop,
                 on_result=tell,
+                watch=watch,
                 texts=any(target.form == HTML for target in targets),
             )
         show.end(report)
@@ -203,7 +209,7 @@ def _tell(console: Console, problems: Sequence[Problem]) -> None:
 
 
 class Shown:
-    """Shows results as they come: as lines of the report, or as progress beside it.
+    """Shows results as they come, as lines of the report.
 
     Args:
         console: Where.
@@ -213,23 +219,19 @@ class Shown:
 
     def __init__(self, console: Console, subject: Subject, *, live: bool) -> None:
         self._console = console
-        self._total = len(subject.suite.scenarios)
         self._live = live
         if live and not console.quiet:
             console.result(Line(f"Testing {one_line(subject.name, limit=1000)}", Tone.TITLE))
             console.result()
 
-    def result(self, number: int, result: ScenarioResult) -> None:
+    def result(self, number: int, result: ScenarioResult) -> None:  # noqa: ARG002  # an OnResult
         """Show one result; a quiet console gets only those that did not pass."""
         from finetune_fsm.reports.text_report import scenario_lines
 
         if self._live and not (self._console.quiet and result.passed):
-            self._console.err.settle()  # a bar there would stand in this line
             tone = Tone.GOOD if result.passed else Tone.BAD
             for text in scenario_lines(result):
                 self._console.result(Line(text, tone))
-        if not self._console.quiet and number + 1 < self._total:
-            self._console.err.progress("scenario", number + 1, self._total)
 
     def end(self, report: SuiteReport) -> None:
         """Show the verdict on all of them."""
