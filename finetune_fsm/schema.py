@@ -8,14 +8,14 @@ must not pay for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cache
 from heapq import nlargest
 from importlib.resources import files
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from finetune_fsm.errors import Path, Problem, Severity
 from finetune_fsm.sinks import one_line
@@ -42,10 +42,27 @@ def schema(name: str) -> Mapping[str, Any]:
 
 @cache
 def _validator(name: str) -> Any:
+    from jsonschema import Draft202012Validator, validators
+
+    kind = validators.extend(Draft202012Validator, {"oneOf": _one_of})  # type: ignore[no-untyped-call]  # theirs
+    rules = schema(name)
+    return kind(_inlined(rules, rules.get("$defs", {})))
+
+
+def _one_of(validator: Any, branches: Any, instance: Any, rules: Any) -> Iterator[Any]:
+    """Check the one branch that the value's own type names, where that is known.
+
+    To try all of twenty branches takes twenty times as long; what one has to say is the same.
+    """
     from jsonschema import Draft202012Validator
 
-    rules = schema(name)
-    return Draft202012Validator(_inlined(rules, rules.get("$defs", {})))
+    rule = rules.get("discriminator", {})
+    kind = instance.get(rule.get("propertyName")) if isinstance(instance, Mapping) else None
+    branch = rule["mapping"].get(kind) if rule and isinstance(kind, str) else None
+    if branch is None:
+        yield from Draft202012Validator.VALIDATORS["oneOf"](validator, branches, instance, rules)
+    else:
+        yield from validator.descend(instance, branches[branch], schema_path=branch)
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
@@ -116,6 +133,57 @@ def check(document: object, rules: Mapping[str, Any]) -> tuple[Problem, ...]:
 
     errors = Draft202012Validator(rules).iter_errors(document)
     return tuple(problem for error in errors for problem in _problems(error, _Room()))
+
+
+class BadSchema(Exception):
+    """A schema that a person wrote cannot be applied; says why."""
+
+
+def flaw_in(rules: object) -> tuple[Path, str] | None:
+    """Return where *rules* are no JSON Schema and why, or None. Pure."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        # its own idea of a pattern is Python's; who applies the schema has another
+        Draft202012Validator.check_schema(cast("Any", rules), FormatChecker(formats=()))
+    except SchemaError as error:
+        return tuple(error.absolute_path), error.message
+    return None
+
+
+def checker(
+    rules: object, matches: Callable[[str, str], bool]
+) -> Callable[[object], Iterator[tuple[Path, str]]]:
+    """Return what tells all that *rules*, which a person wrote, have against a document.
+
+    It gives place and reason of each, raises `BadSchema`, and never asks the network.
+
+    Args:
+        rules: A JSON Schema, draft 2020-12.
+        matches: Whether a pattern is found in a text; what it raises goes through.
+    """
+    from jsonschema import Draft202012Validator, ValidationError, validators
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+
+    def pattern(validator: Any, wanted: Any, instance: Any, part: Any) -> Iterator[Any]:  # noqa: ARG001  # a keyword
+        if isinstance(instance, str) and not matches(wanted, instance):
+            yield ValidationError(f"{_shown(instance)} does not match {_shown(wanted)}")
+
+    kind: Any = validators.extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]  # theirs
+    validator = kind(rules, registry=Registry())
+
+    def complaints(document: object) -> Iterator[tuple[Path, str]]:
+        try:
+            for error in validator.iter_errors(document):
+                yield tuple(error.absolute_path), error.message
+        except (Unresolvable, RecursionError) as error:
+            raise BadSchema("its references lead nowhere") from error
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise BadSchema(f"it is no JSON Schema: {error}") from error
+
+    return complaints
 
 
 def _order(problem: Problem) -> tuple[int, str, str]:

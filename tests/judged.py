@@ -28,9 +28,27 @@ def reports(draw: st.DrawFn, one: Workflow) -> SuiteReport:
 def _checks(
     states: st.SearchStrategy[str], targets: st.SearchStrategy[str], values: st.SearchStrategy[str]
 ) -> st.SearchStrategy[Assertion]:
-    way = st.builds(Assertion, st.just(AssertionType.STATE_REACHED), states)
+    ways = [AssertionType.STATE_REACHED, AssertionType.STATE_NOT_REACHED, AssertionType.VISITS]
+    way = st.builds(
+        Assertion,
+        st.sampled_from(ways),
+        states,
+        negated=st.booleans(),
+        least=st.sampled_from([0.0, 1.0]),
+        most=st.just(1.0),
+    )
+    path = st.builds(
+        Assertion,
+        st.just(AssertionType.PATH),
+        values=st.lists(states, min_size=1, max_size=3).map(tuple),
+        exact=st.booleans(),
+    )
+    takes = st.builds(Assertion, st.just(AssertionType.LATENCY), most=st.just(-1.0))
     kinds = st.sampled_from([AssertionType.EQUALS, AssertionType.CONTAINS])
-    return way | st.builds(Assertion, kinds, values, targets)
+    text = st.builds(Assertion, kinds, values, targets, negated=st.booleans())
+    several = st.lists(values, min_size=1, max_size=2).map(tuple)
+    one = st.builds(Assertion, st.just(AssertionType.ONE_OF), target=targets, values=several)
+    return way | path | takes | text | one
 
 
 def _inputs(one: Workflow) -> st.SearchStrategy[dict[str, str]]:

@@ -7,11 +7,20 @@ from pathlib import Path
 from hypothesis import strategies as st
 from strategies import texts
 
+from finetune_fsm.codec import canonical
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus, Visit
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.scenarios.assertions import trimmed
 from finetune_fsm.scenarios.evaluate import judge_rollout
-from finetune_fsm.scenarios.model import Assertion, AssertionType, Scenario, Suite, SuiteReport
+from finetune_fsm.scenarios.model import (
+    RUN_TYPES,
+    Assertion,
+    AssertionType,
+    Scenario,
+    Suite,
+    SuiteReport,
+    Unit,
+)
 from finetune_fsm.sinks import clean
 from finetune_fsm.workflow.load import check_text
 from finetune_fsm.workflow.model import Workflow
@@ -51,21 +60,88 @@ STATES = st.sampled_from(["ask", "greet", "greet_step_1", "more", "end"])
 PATTERNS = st.sampled_from(["a+", r"^\d{4}$", "(?<y>a)\\k<y>", "tea|coffee", "é", " b "])
 
 
+COUNTS = st.none() | st.integers(0, 5).map(float)
+RANGES = st.tuples(COUNTS, COUNTS).filter(lambda r: r != (None, None) and _low(r) <= _high(r))
+LISTS = st.lists(texts().filter(lambda t: bool(trimmed(t))), min_size=1, max_size=3).map(tuple)
+SCHEMAS = st.sampled_from(["", "true", '{"type":"object"}', '{"enum":["tea",1],"pattern":"^a"}'])
+JSON = st.none() | st.booleans() | st.integers() | st.lists(texts(), max_size=2)
+
+
+def _low(bounds: tuple[float | None, float | None]) -> float:
+    return bounds[0] or 0.0
+
+
+def _high(bounds: tuple[float | None, float | None]) -> float:
+    return 9.0 if bounds[1] is None else bounds[1]
+
+
 @st.composite
 def assertions(draw: st.DrawFn) -> Assertion:
+    """A valid one of any type, with what that type takes."""
     kind = draw(st.sampled_from(AssertionType))
-    described = draw(st.sampled_from(["", "why it matters"]) | texts())
-    if kind is AssertionType.STATE_REACHED:
-        return Assertion(kind, draw(STATES), description=described)
+    usual = {
+        "description": draw(st.sampled_from(["", "why it matters"]) | texts()),
+        "negated": draw(st.booleans()),
+        "weight": draw(st.sampled_from([1.0, 2.0, 0.5])),
+    }
+    target = "" if kind in RUN_TYPES else draw(TARGETS)
+    fields = draw(_FIELDS[kind]) if kind in _FIELDS else draw(_texts_wanted(kind))
+    return Assertion(kind, target=target, **usual, **fields)
+
+
+@st.composite
+def _texts_wanted(draw: st.DrawFn, kind: AssertionType) -> dict[str, object]:
     pattern = kind is AssertionType.REGEX or draw(st.booleans())
-    return Assertion(
-        kind,
-        draw(PATTERNS if pattern else texts()),
-        draw(TARGETS),
-        case_sensitive=draw(st.booleans()),
-        regex=pattern and kind is not AssertionType.REGEX,
-        description=described,
-    )
+    return {
+        "value": draw(PATTERNS if pattern else texts()),
+        "case_sensitive": draw(st.booleans()),
+        "regex": pattern and kind is not AssertionType.REGEX,
+    }
+
+
+def _ranged(**fields: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    others = st.fixed_dictionaries(fields)
+    return st.builds(lambda r, rest: {"least": r[0], "most": r[1], **rest}, RANGES, others)
+
+
+_STATE = st.fixed_dictionaries({"value": STATES})
+_TELLING = {"value": texts().filter(lambda t: bool(trimmed(t))), "case_sensitive": st.booleans()}
+_MANY = st.fixed_dictionaries({"values": LISTS, "case_sensitive": st.booleans()})
+_MOST = st.fixed_dictionaries({"most": st.integers(1, 9).map(float)})
+_FIELDS: dict[AssertionType, st.SearchStrategy[dict[str, object]]] = {
+    AssertionType.STARTS_WITH: st.fixed_dictionaries(_TELLING),
+    AssertionType.ENDS_WITH: st.fixed_dictionaries(_TELLING),
+    AssertionType.SIMILARITY: st.fixed_dictionaries(
+        {**_TELLING, "threshold": st.sampled_from([0.8, 0.5, 1.0])}
+    ),
+    AssertionType.ONE_OF: _MANY,
+    AssertionType.CONTAINS_ALL: _MANY,
+    AssertionType.CONTAINS_ANY: _MANY,
+    AssertionType.LENGTH: _ranged(unit=st.sampled_from(Unit)),
+    AssertionType.NUMERIC: st.fixed_dictionaries(
+        {
+            "value": st.integers(-9, 9).map(str) | st.sampled_from(["0.5", "-2.25"]),
+            "tolerance": st.sampled_from([0.0, 1.0, 0.1]),
+        }
+    ),
+    AssertionType.IS_JSON: st.fixed_dictionaries({"schema": SCHEMAS}),
+    AssertionType.JSON_PATH: st.fixed_dictionaries(
+        {"path": st.sampled_from(["$.a[0]", "a", "$"]), "value": st.just("") | JSON.map(canonical)}
+    ),
+    AssertionType.STATE_REACHED: _STATE,
+    AssertionType.STATE_NOT_REACHED: _STATE,
+    AssertionType.PATH: st.fixed_dictionaries(
+        {
+            "values": st.lists(STATES, min_size=1, max_size=3).map(tuple),
+            "exact": st.booleans(),
+        }
+    ),
+    AssertionType.VISITS: _ranged(value=STATES),
+    AssertionType.TOKENS: _MOST,
+    AssertionType.LLM_CALLS: _MOST,
+    AssertionType.LATENCY: _MOST,
+}
+"""What a type takes; the others take a text that may be a pattern."""
 
 
 def scenarios() -> st.SearchStrategy[Scenario]:
@@ -76,6 +152,7 @@ def scenarios() -> st.SearchStrategy[Scenario]:
         inputs=st.dictionaries(st.sampled_from(["ask", "more"]), texts()),
         description=texts(),
         generated=st.booleans(),
+        pass_score=st.sampled_from([1.0, 0.5]),
     )
 
 

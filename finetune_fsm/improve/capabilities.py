@@ -12,7 +12,7 @@ from finetune_fsm.codec import canonical, digest
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.grants import Grants
 from finetune_fsm.improve.ways import reached
-from finetune_fsm.scenarios.model import AssertionType, Suite
+from finetune_fsm.scenarios.model import Suite
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import DEFAULT_MODEL, Workflow
 from finetune_fsm.workflow.outline import Part, list_at, mapping_at, named, parts_in, text_at
@@ -112,8 +112,7 @@ def _wanted(suite: Suite) -> Iterator[str]:
         if not scenario.generated:
             yield from scenario.inputs
             for assertion in scenario.assertions:
-                if assertion.type is AssertionType.STATE_REACHED:
-                    yield assertion.value
+                yield from assertion.wanted_states
 
 
 def _within_reach(workflow: Workflow, wanted: tuple[str, ...]) -> frozenset[Capability]:

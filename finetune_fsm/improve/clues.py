@@ -13,6 +13,9 @@ from finetune_fsm.improve.ways import reached
 from finetune_fsm.scenarios.model import AssertionResult, AssertionType, ScenarioResult
 from finetune_fsm.workflow.model import END, State, StateKind
 
+SPENDING = (AssertionType.TOKENS, AssertionType.LLM_CALLS, AssertionType.LATENCY)
+"""What a run takes, whichever way it goes."""
+
 DIRECT, ROUTING, FEEDING = 3.0, 2.0, 1.0
 """Weights: of the field that wrote it, that led past it, that fed it."""
 
@@ -34,18 +37,20 @@ def clues(scene: Scene, result: ScenarioResult) -> Iterator[Clue]:
         yield from _rounds(scene, result.rollout)
     elif error is not None and error.state in scene.workflow.states:
         yield from _broken(scene, error)
-    right = {a.value.strip() for a in result.scenario.assertions if not a.target}
-    missed = {
-        failure.assertion.value.strip()
-        for failure in result.failures
-        if failure.assertion.type is AssertionType.STATE_REACHED
-    }
+    right = {name for a in result.scenario.assertions for name in a.wanted_states}
+    wanted = dict.fromkeys(n for f in result.failures for n in f.assertion.wanted_states)
+    missed = {name for name in wanted if name not in result.rollout.visited}
     right -= missed
-    for name in missed:
-        yield from _routing(scene, result.rollout, name, right)
+    for name in wanted:
+        if name in missed:
+            yield from _routing(scene, result.rollout, name, right)
     for failure in result.failures:
-        if failure.assertion.type is not AssertionType.STATE_REACHED:
+        if failure.assertion.target:
             yield from _text(scene, result.rollout, failure, (missed, right))
+        elif failure.assertion.type in SPENDING:
+            yield from _spending(scene, result.rollout, failure)
+        elif not missed.intersection(failure.assertion.wanted_states):
+            yield from _choices(scene, result.rollout, failure)
 
 
 def _rounds(scene: Scene, rollout: Rollout) -> Iterator[Clue]:
@@ -73,6 +78,29 @@ def _broken(scene: Scene, error: RunError) -> Iterator[Clue]:
             yield Clue((*state.origin, "default_value"), DIRECT, reason)
         case StateKind.TRANSITION | StateKind.WORKFLOW_REF:
             yield from _way(scene, state, ROUTING, reason)
+
+
+def _spending(scene: Scene, rollout: Rollout, failure: AssertionResult) -> Iterator[Clue]:
+    """Blame for a run that took too much: the states that asked a model, who wrote most first."""
+    visits = [v for v in rollout.visits if v.state in scene.workflow.states and v.completion]
+    written = sum(len(visit.completion) for visit in visits)
+    for visit in visits:
+        state = scene.workflow.states[visit.state]
+        if state.kind is StateKind.PROMPT:
+            weight = FEEDING * (1 + len(visit.completion) / written)
+            requirement = failure.assertion.requirement
+            yield Clue(_prompt_of(state), weight, "it asks the model", requirement)
+
+
+def _choices(scene: Scene, rollout: Rollout, failure: AssertionResult) -> Iterator[Clue]:
+    """Blame for a run that went where it should not: who chose a state that the check names."""
+    named = set(failure.assertion.states)
+    for visit in rollout.visits:
+        state = scene.workflow.states.get(visit.state)
+        if state is not None and len(state.targets) > 1:
+            weight = DIRECT if visit.next in named else FEEDING
+            reason = f"it chose '{visit.next}'"
+            yield from _way(scene, state, weight, reason, failure.assertion.requirement)
 
 
 def _text(

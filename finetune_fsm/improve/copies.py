@@ -7,6 +7,7 @@ nothing, and once more without anything between the letters.
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from itertools import accumulate
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.places import Change, texts_in
-from finetune_fsm.scenarios.model import Assertion, AssertionType, Suite
+from finetune_fsm.scenarios.model import RUN_TYPES, Assertion, AssertionType, Suite
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import PLACEHOLDER, Workflow
 
@@ -47,17 +48,46 @@ def literals(suite: Suite) -> frozenset[str]:
     for scenario in suite.scenarios:
         found |= {value.strip() for value in scenario.inputs.values()}
         for assertion in scenario.assertions:
-            found |= {*_pieces(assertion)} if _is_pattern(assertion) else {*_expected(assertion)}
+            found |= {*_pieces(assertion)} if assertion.is_pattern else {*_expected(assertion)}
     return frozenset(text for text in found if _telling(text))
 
 
-def _is_pattern(assertion: Assertion) -> bool:
-    return assertion.regex or assertion.type is AssertionType.REGEX
-
-
 def _expected(assertion: Assertion) -> Iterator[str]:
-    if assertion.type is not AssertionType.STATE_REACHED and not _is_pattern(assertion):
-        yield assertion.value.strip()
+    """The texts that an answer is held against; names of states are the workflow's own."""
+    if assertion.type in RUN_TYPES or assertion.is_pattern:
+        return
+    if assertion.type is AssertionType.JSON_PATH:
+        yield from _data_in(assertion.value)
+    elif assertion.type is AssertionType.IS_JSON:
+        yield from _answers_in(assertion.schema)
+    else:
+        texts = assertion.values or (assertion.value,)
+        yield from (text.strip() for text in texts)
+
+
+def _data_in(text: str) -> Iterator[str]:
+    """All texts and numbers of a JSON text, keys left out: they are form, not answer."""
+    waiting: list[object] = [json.loads(text)] if text else []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list | dict):
+            waiting += value.values() if isinstance(value, dict) else value
+        elif value is not None and not isinstance(value, bool):
+            yield str(value).strip()
+
+
+def _answers_in(schema: str) -> Iterator[str]:
+    """What a JSON Schema gives away: the values that it lists."""
+    waiting: list[object] = [json.loads(schema)] if schema else []
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            for key in ("const", "enum"):
+                if key in part:
+                    yield from _data_in(json.dumps(part[key]))
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
 
 
 def _pieces(assertion: Assertion) -> Iterator[str]:

@@ -76,7 +76,7 @@ def _is_meant(finding: Finding, workflow: Workflow, suite: Suite | None) -> bool
         if finding.code in ("unused_save", "ignored_input") and path == state.origin:
             return bool(state.next_options) or state.save_as in {a.target for a in checks}
         if finding.code == "idle_choice" and state.next_options and path == ("states", state.owner):
-            return bool({*state.targets} & {a.value.strip() for a in checks if not a.target})
+            return bool({*state.targets} & {name for a in checks for name in a.states})
     return False
 
 

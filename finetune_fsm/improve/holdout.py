@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Hashable
+from dataclasses import replace
 from math import ceil
 
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport
@@ -61,7 +62,7 @@ def held_out(report: SuiteReport, share: float | None = None, *, seed: int = 0) 
 
 def _asks(result: ScenarioResult) -> Hashable:
     """What the scenario wants, so that equal wants share a group."""
-    return tuple((a.type, a.target, a.value) for a in result.scenario.assertions)
+    return tuple(replace(a, description="", weight=1.0) for a in result.scenario.assertions)
 
 
 def _dealt(groups: list[list[int]]) -> list[int]:

@@ -8,7 +8,7 @@ from finetune_fsm.errors import Path, Problem
 from finetune_fsm.improve.lint_rules import doubt, prompt_path, prompts_of, shown
 from finetune_fsm.improve.scene import exact_answer, place_of
 from finetune_fsm.improve.ways import reached
-from finetune_fsm.scenarios.model import AssertionType, Suite
+from finetune_fsm.scenarios.model import Suite
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.graph import unreachable
 from finetune_fsm.workflow.model import Workflow
@@ -21,7 +21,7 @@ def unreached_wanted(workflow: Workflow, suite: Suite) -> Iterator[Named]:
     """Scenarios want a state to which no way leads."""
     lost = set(unreachable(workflow))
     for name in (name for name in workflow.states if name in lost):
-        names = _pointing(suite, AssertionType.STATE_REACHED, value=name)
+        names = _pointing(suite, state=name)
         if names:
             message = f"scenarios want '{one_line(name)}' reached, and no way leads there"
             path: Path = ("states", workflow.states[name].owner)
@@ -71,17 +71,13 @@ TEST_RULES: tuple[Callable[[Workflow, Suite], Iterator[Named]], ...] = (
 )
 
 
-def _pointing(
-    suite: Suite, kind: AssertionType | None = None, *, value: str = "", target: str = ""
-) -> tuple[str, ...]:
-    """The scenarios with a check of this kind, value and target, as far as they are given."""
+def _pointing(suite: Suite, *, state: str = "", target: str = "") -> tuple[str, ...]:
+    """The scenarios with a check that wants this state, or looks at this target."""
     return tuple(
         scenario.name
         for scenario in suite.scenarios
         if any(
-            kind in (None, a.type)
-            and value in ("", a.value.strip())
-            and (a.target == target or not target)
+            (not state or state in a.wanted_states) and (a.target == target or not target)
             for a in scenario.assertions
         )
     )

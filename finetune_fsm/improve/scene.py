@@ -94,8 +94,10 @@ class Scene:
     def wanted_states(self) -> Iterator[tuple[ScenarioResult, str]]:
         """States that failing scenarios should have reached, directly or for what they save."""
         for result, failure in self.failures():
-            if failure.assertion.type is AssertionType.STATE_REACHED:
-                yield result, failure.assertion.value.strip()
+            if not failure.assertion.target:
+                for name in failure.assertion.wanted_states:
+                    if name not in result.rollout.visited:
+                        yield result, name
             elif failure.actual is None:
                 for state in self.states:
                     if state.save_as == failure.assertion.target:
@@ -167,9 +169,13 @@ def exact_answer(assertion: Assertion) -> str:
 
     A pattern does as well when it is plain words between its two anchors.
     """
+    if assertion.negated:
+        return ""
     if assertion.type is AssertionType.EQUALS:
         return assertion.value.strip()
-    if assertion.regex or assertion.type is AssertionType.REGEX:
+    if assertion.type is AssertionType.ONE_OF and len(assertion.values) == 1:
+        return assertion.values[0].strip()
+    if assertion.is_pattern:
         match = _ANCHORED.fullmatch(assertion.value.strip())
         return match[1].strip() if match else ""
     return ""

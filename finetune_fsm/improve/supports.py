@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.ways import reached
-from finetune_fsm.scenarios.model import AssertionType, Suite
+from finetune_fsm.scenarios.model import Suite
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import State, StateKind, Workflow
 
@@ -17,7 +17,7 @@ def lost_supports(original: Workflow, draft: Workflow, suite: Suite) -> Iterator
     """Yield what *suite* relies on, *original* has and *draft* does not. Pure."""
     checks = [assertion for scenario in suite.scenarios for assertion in scenario.assertions]
     answered = dict.fromkeys(name for scenario in suite.scenarios for name in scenario.inputs)
-    sought = dict.fromkeys(a.value for a in checks if a.type is AssertionType.STATE_REACHED)
+    sought = dict.fromkeys(name for check in checks for name in check.states)
     for name in answered | sought:
         for state in _states_behind(original, name):
             yield from _lost_state(original, draft, state)

@@ -208,6 +208,7 @@ class Usage:
         seconds: Time waited, summed over calls that ran side by side.
         cached: Replies kept from earlier runs, which cost nothing.
         retries: Times that one of them had to be sent again.
+        kept_tokens: Tokens that the kept replies once took.
     """
 
     calls: int = 0
@@ -216,6 +217,7 @@ class Usage:
     seconds: float = 0.0
     cached: int = 0
     retries: int = 0
+    kept_tokens: int = field(default=0, compare=False)  # spent by another run, not by this one
 
     @property
     def requests(self) -> int:
@@ -235,6 +237,7 @@ class Usage:
             self.seconds + other.seconds,
             self.cached + other.cached,
             self.retries + other.retries,
+            self.kept_tokens + other.kept_tokens,
         )
 
     def __sub__(self, other: Usage) -> Usage:
@@ -245,13 +248,15 @@ class Usage:
             self.seconds - other.seconds,
             self.cached - other.cached,
             self.retries - other.retries,
+            self.kept_tokens - other.kept_tokens,
         )
 
     @classmethod
     def of(cls, completion: Completion) -> Usage:
         """The usage of one call."""
         if completion.cached:
-            return cls(cached=1)
+            kept = completion.prompt_tokens + completion.completion_tokens
+            return cls(cached=1, kept_tokens=kept)
         return cls(
             calls=1,
             prompt_tokens=completion.prompt_tokens,

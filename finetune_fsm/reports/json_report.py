@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from finetune_fsm.scenarios.fields import document_of
 from finetune_fsm.scenarios.model import AssertionResult, ScenarioResult, SuiteReport, Verdict
 from finetune_fsm.sinks import json_text
 
 FORMAT = 1
-"""1: AgentMech's fields; format, verdict, errors, llm_calls and tokens are ours."""
+"""1: AgentMech's fields; format, verdict, errors, score, llm_calls and tokens are ours."""
 
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
@@ -55,6 +56,7 @@ def _test(result: ScenarioResult) -> Mapping[str, object]:
         "duration": _milliseconds(result.rollout.seconds),
         **({"error": result.error} if result.error else {}),
         "assertions": [_assertion(found) for found in result.assertions],
+        "score": result.score,
         "llm_calls": usage.calls,
         "tokens": usage.tokens,
     }
@@ -63,13 +65,11 @@ def _test(result: ScenarioResult) -> Mapping[str, object]:
 def _assertion(found: AssertionResult) -> Mapping[str, object]:
     assertion = found.assertion
     return {
-        "type": str(assertion.type),
-        **({"target": assertion.target} if assertion.target else {}),
-        "value": assertion.value,
+        "value": assertion.requirement,  # of types that have none
+        **document_of(assertion),
         "passed": found.verdict is Verdict.PASSED,
         "verdict": str(found.verdict),
         "message": found.message,
-        **({"description": assertion.description} if assertion.description else {}),
     }
 
 

@@ -7,59 +7,66 @@ pattern that cannot be answered for is an error, which is neither passed nor fai
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from finetune_fsm.execution.rollout import Rollout
-from finetune_fsm.scenarios.character_sets import SPACE
+from finetune_fsm.scenarios.json_checks import JSON_CHECKS
 from finetune_fsm.scenarios.model import Assertion, AssertionResult, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import Found, NotFound, Unanswered, search
+from finetune_fsm.scenarios.run_checks import RUN_CHECKS
+from finetune_fsm.scenarios.text_checks import TEXT_CHECKS, bare
+from finetune_fsm.scenarios.wording import shown
 from finetune_fsm.sinks import one_line
 
-_SHOWN = 120
-"""Characters of one value within a message."""
+_CHECKS = {**TEXT_CHECKS, **JSON_CHECKS}
+_OPPOSITE = {
+    Verdict.PASSED: Verdict.FAILED,
+    Verdict.FAILED: Verdict.PASSED,
+    Verdict.ERROR: Verdict.ERROR,
+}
 
 
 def judge(assertion: Assertion, rollout: Rollout) -> AssertionResult:
-    """Return what *assertion* says of *rollout*. Pure, but for the process of `patterns`."""
-    if assertion.type is AssertionType.STATE_REACHED:
-        return _state_reached(assertion, rollout)
+    """Return what *assertion* says of *rollout*. Pure, but for the process of `patterns`.
+
+    One that is negated turns passed and failed round, but where there is nothing to look at.
+    """
+    found = _judged(assertion, rollout)
+    if not assertion.negated or found.actual is None:
+        return found
+    verdict = _OPPOSITE[found.verdict]
+    must = ", which must not be" if verdict is Verdict.FAILED else ""
+    return replace(found, verdict=verdict, message=f"{found.message}{must}")
+
+
+def _judged(assertion: Assertion, rollout: Rollout) -> AssertionResult:
+    if assertion.type in RUN_CHECKS:
+        verdict, fact, seen = RUN_CHECKS[assertion.type](assertion, rollout)
+        return AssertionResult(assertion, verdict, fact, seen)
     actual = rollout.variables.get(assertion.target)
     if actual is None:
         message = f"{_named(assertion)} was never set"
         return AssertionResult(assertion, Verdict.FAILED, message)
-    match assertion.type:
-        case AssertionType.EQUALS:
-            return _equals(assertion, actual)
-        case AssertionType.CONTAINS | AssertionType.NOT_CONTAINS:
-            return _matches(assertion, actual) if assertion.regex else _contains(assertion, actual)
-        case AssertionType.REGEX:
-            return _matches(assertion, actual)
-        case _:
-            assert_never(assertion.type)
+    if assertion.type in _CHECKS:
+        verdict, fact = _CHECKS[assertion.type](assertion, bare(actual))
+        return AssertionResult(assertion, verdict, f"{_named(assertion)} {fact}", actual)
+    if assertion.type is AssertionType.EQUALS:
+        return _equals(assertion, actual)
+    return _matches(assertion, actual) if assertion.is_pattern else _contains(assertion, actual)
 
 
 def trimmed(text: str) -> str:
     """Return *text* without white space at its ends. Pure."""
-    return text.strip(SPACE)
-
-
-def _state_reached(assertion: Assertion, rollout: Rollout) -> AssertionResult:
-    wanted = trimmed(assertion.value)
-    path = " -> ".join(rollout.visited)
-    if wanted in rollout.visited:
-        message = f"state {_shown(wanted)} was reached"
-        return AssertionResult(assertion, Verdict.PASSED, message, path)
-    where = one_line(path, limit=2 * _SHOWN) or "nowhere"
-    message = f"state {_shown(wanted)} was not reached; the run went {where}"
-    return AssertionResult(assertion, Verdict.FAILED, message, path)
+    return bare(text)
 
 
 def _equals(assertion: Assertion, actual: str) -> AssertionResult:
     name, wanted, got = _named(assertion), trimmed(assertion.value), trimmed(actual)
     if got == wanted:
-        message = f"{name} equals {_shown(wanted)}"
+        message = f"{name} equals {shown(wanted)}"
         return AssertionResult(assertion, Verdict.PASSED, message, actual)
-    message = f"{name} is {_shown(got)}, not {_shown(wanted)}{_near_miss(wanted, got)}"
+    message = f"{name} is {shown(got)}, not {shown(wanted)}{_near_miss(wanted, got)}"
     return AssertionResult(assertion, Verdict.FAILED, message, actual)
 
 
@@ -79,7 +86,7 @@ def _contains(assertion: Assertion, actual: str) -> AssertionResult:
     found = wanted in got
     if not assertion.case_sensitive:
         found = wanted.casefold() in got.casefold()
-    return _presence(assertion, actual, _shown(wanted), found=found)
+    return _presence(assertion, actual, shown(wanted), found=found)
 
 
 def _matches(assertion: Assertion, actual: str) -> AssertionResult:
@@ -87,14 +94,14 @@ def _matches(assertion: Assertion, actual: str) -> AssertionResult:
     as_written = assertion.type is AssertionType.REGEX
     pattern = assertion.value if as_written else trimmed(assertion.value)
     answer = search(pattern, trimmed(actual), case_sensitive=assertion.case_sensitive or as_written)
-    shown = f"the pattern {_shown(pattern)}"
+    named = f"the pattern {shown(pattern)}"
     match answer:
         case Found(text):
-            return _presence(assertion, actual, f"{shown} as {_shown(text)}", found=True)
+            return _presence(assertion, actual, f"{named} as {shown(text)}", found=True)
         case NotFound():
-            return _presence(assertion, actual, shown, found=False)
+            return _presence(assertion, actual, named, found=False)
         case Unanswered(reason):
-            message = f"{shown} gave no answer: {one_line(reason)}"
+            message = f"{named} gave no answer: {one_line(reason)}"
             return AssertionResult(assertion, Verdict.ERROR, message, actual)
         case _:
             assert_never(answer)
@@ -109,7 +116,7 @@ def _presence(assertion: Assertion, actual: str, what: str, *, found: bool) -> A
     case = ""
     if not found and not assertion.regex and assertion.type is AssertionType.CONTAINS:
         case = _other_case(assertion, actual)
-    message = f"{message}; it is {_shown(trimmed(actual))}{case}"
+    message = f"{message}; it is {shown(trimmed(actual))}{case}"
     return AssertionResult(assertion, Verdict.FAILED, message, actual)
 
 
@@ -119,8 +126,4 @@ def _other_case(assertion: Assertion, actual: str) -> str:
 
 
 def _named(assertion: Assertion) -> str:
-    return f"variable {_shown(assertion.target)}"
-
-
-def _shown(text: str) -> str:
-    return f"'{one_line(text, limit=_SHOWN)}'" if trimmed(text) else "empty"
+    return f"variable {shown(assertion.target)}"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from finetune_fsm.errors import Path, Problem, Severity
 from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.scenarios.assertions import judge, trimmed
-from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
+from finetune_fsm.scenarios.details import detail_problems
+from finetune_fsm.scenarios.model import RUN_TYPES, Assertion, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import pattern_problem
 from finetune_fsm.schema import limited, suggestion
 from finetune_fsm.sinks import one_line, visible
@@ -29,6 +30,14 @@ _DEPTH = 8
 
 _WITH_CASE = (AssertionType.CONTAINS, AssertionType.NOT_CONTAINS)
 _TEXTUAL = (AssertionType.EQUALS, *_WITH_CASE)
+_CASELESS = (AssertionType.EQUALS, AssertionType.REGEX, AssertionType.STATE_REACHED)
+_STATE_KEYS: Mapping[str, str] = {
+    AssertionType.STATE_REACHED: "value",
+    AssertionType.STATE_NOT_REACHED: "value",
+    AssertionType.PATH: "states",
+    AssertionType.VISITS: "state",
+}
+"""Where an assertion names states, by its type."""
 
 ChildOf = Callable[[Workflow, State], Workflow | None]
 """Returns the workflow that a state refers to, or None when it cannot be read."""
@@ -114,8 +123,9 @@ def _errors(document: object, names: Vocabulary | None) -> Iterator[Problem]:
                 message = f"the patterns together have more than {PATTERNS_LIMIT} characters"
                 hint = "test for plain text with 'contains', or split the file up"
                 yield Problem("too_large", message, hint, (*place, "value"))
+            yield from detail_problems(raw, place)
             if names:
-                yield from _unknown_state_reached(raw, names, place)
+                yield from _unknown_states(raw, names, place)
 
 
 def _doubts(document: object, names: Vocabulary | None) -> Iterator[Problem]:
@@ -224,7 +234,7 @@ def _idle_keys(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
     if kind not in tuple(AssertionType):
         return
     for key in ("case_sensitive", "regex"):
-        if key in raw and kind not in _WITH_CASE:
+        if key in raw and kind in _CASELESS:
             hint = "it is for contains and not_contains"
             yield _warning("no_effect", f"'{key}' changes nothing here", hint, (*path, key))
     if kind == AssertionType.STATE_REACHED and "target" in raw:
@@ -232,22 +242,27 @@ def _idle_keys(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
         yield _warning("no_effect", "'target' changes nothing here", hint, (*path, "target"))
     value = raw.get("value")
     if kind in _WITH_CASE and isinstance(value, str) and not trimmed(value):
-        always = "always" if kind == AssertionType.CONTAINS else "never"
+        is_wanted = (kind == AssertionType.CONTAINS) is not (raw.get("not") is True)
+        always = "always" if is_wanted else "never"
         message = f"every text contains the empty text, so this {always} holds"
         yield _warning("no_effect", message, "say which text", (*path, "value"))
 
 
-def _unknown_state_reached(
-    raw: Mapping[str, object], names: Vocabulary, path: Path
-) -> Iterator[Problem]:
-    value = raw.get("value")
-    if raw.get("type") == AssertionType.STATE_REACHED and isinstance(value, str):
-        yield from _unknown_state(trimmed(value), names, (*path, "value"))
+def _unknown_states(raw: Mapping[str, object], names: Vocabulary, path: Path) -> Iterator[Problem]:
+    kind = raw.get("type")
+    key = _STATE_KEYS.get(kind) if isinstance(kind, str) else None
+    given = raw.get(key) if key else None
+    if key and isinstance(given, str):
+        yield from _unknown_state(trimmed(given), names, (*path, key))
+    elif key and isinstance(given, list):
+        for index, state in enumerate(given):
+            if isinstance(state, str):
+                yield from _unknown_state(trimmed(state), names, (*path, key, index))
 
 
 def _unset_target(raw: Mapping[str, object], names: Vocabulary, path: Path) -> Iterator[Problem]:
     target = raw.get("target")
-    if raw.get("type") == AssertionType.STATE_REACHED or names.unread:
+    if raw.get("type") in tuple(RUN_TYPES) or names.unread:
         return
     if isinstance(target, str) and target not in names.variables:
         message = f"nothing in the workflow sets the variable '{one_line(target)}'"
@@ -277,7 +292,7 @@ def _contradictions(assertions: Sequence[tuple[Path, Mapping[str, object]]]) -> 
 
 def _plain_text_check(raw: Mapping[str, object]) -> Assertion | None:
     kind, target, value = raw.get("type"), raw.get("target"), raw.get("value")
-    if kind not in _TEXTUAL or raw.get("regex") is True:
+    if kind not in _TEXTUAL or raw.get("regex") is True or raw.get("not") is True:
         return None
     if not isinstance(target, str) or not isinstance(value, str):
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import count
 
 from finetune_fsm.errors import Cancelled
@@ -21,7 +22,14 @@ from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.llm.base import LLM, Stop
 from finetune_fsm.llm.watch import Watch
 from finetune_fsm.scenarios.assertions import judge
-from finetune_fsm.scenarios.model import Scenario, ScenarioResult, Suite, SuiteReport, Verdict
+from finetune_fsm.scenarios.model import (
+    Scenario,
+    ScenarioResult,
+    Suite,
+    SuiteReport,
+    Verdict,
+    share,
+)
 from finetune_fsm.scenarios.parallel import in_flight
 from finetune_fsm.workflow.model import Workflow
 
@@ -155,15 +163,19 @@ def judge_rollout(scenario: Scenario, rollout: Rollout) -> ScenarioResult:
     Pure, but for the process in which patterns are searched.
     """
     results = tuple(judge(assertion, rollout) for assertion in scenario.assertions)
-    verdicts = {result.verdict for result in results}
+    weighed = [(result.assertion.weight, result.verdict) for result in results]
     error = _error_of(rollout)
-    if error or Verdict.FAILED in verdicts:
-        verdict = Verdict.FAILED
-    elif Verdict.ERROR in verdicts:
-        verdict = Verdict.ERROR
-    else:
-        verdict = Verdict.PASSED
+    verdict = Verdict.FAILED if error else _verdict(weighed, scenario.pass_score)
     return ScenarioResult(scenario, rollout, verdict, results, error)
+
+
+def _verdict(weighed: Sequence[tuple[float, Verdict]], wanted: float) -> Verdict:
+    """Passed when as large a share passed as *wanted*; error when it depends on the errors."""
+    bar = Fraction(str(wanted))
+    if share((weight, verdict is Verdict.PASSED) for weight, verdict in weighed) >= bar:
+        return Verdict.PASSED
+    may_pass = share((weight, verdict is not Verdict.FAILED) for weight, verdict in weighed)
+    return Verdict.ERROR if may_pass >= bar else Verdict.FAILED
 
 
 def _error_of(rollout: Rollout) -> str:

@@ -16,7 +16,8 @@ from typing import cast
 from finetune_fsm.errors import InvalidDocument, Problem, Severity, errors_in
 from finetune_fsm.scenarios.assertions import trimmed
 from finetune_fsm.scenarios.checks import check, vocabulary
-from finetune_fsm.scenarios.model import Assertion, AssertionType, Scenario, Suite
+from finetune_fsm.scenarios.fields import ASSERTION_KEYS, assertion_of, document_of
+from finetune_fsm.scenarios.model import Scenario, Suite
 from finetune_fsm.schema import SUITE, problems_in
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.load import load
@@ -99,8 +100,13 @@ def check_suite_text(
 
 
 def _milder(problem: Problem) -> Problem:
+    """A warning of an unknown key; but one that another type of assertion has was meant."""
     if problem.code != "unknown_key":
         return problem
+    key, is_inside = problem.path[-1], problem.path[2:3] == ("assertions",)
+    if is_inside and key in ASSERTION_KEYS:
+        message = f"'{key}' is not for this type of assertion"
+        return replace(problem, code="misplaced_key", message=message)
     return replace(problem, severity=Severity.WARNING)
 
 
@@ -152,21 +158,11 @@ def _scenario(item: Mapping[str, object]) -> Scenario:
     assertions = cast("Sequence[Mapping[str, object]]", item["assertions"])
     return Scenario(
         name=trimmed(str(item["name"])),
-        assertions=tuple(_assertion(assertion) for assertion in assertions),
+        assertions=tuple(assertion_of(assertion) for assertion in assertions),
         inputs={given["state"]: given["value"] for given in inputs},
         description=str(item.get("description") or ""),
         generated=item.get("generated") is True,
-    )
-
-
-def _assertion(item: Mapping[str, object]) -> Assertion:
-    return Assertion(
-        type=AssertionType(str(item["type"])),
-        value=str(item["value"]),
-        target=str(item.get("target", "")),
-        case_sensitive=item.get("case_sensitive") is not False,
-        regex=item.get("regex") is True,
-        description=str(item.get("description") or ""),
+        pass_score=float(cast("float", item.get("pass_score", 1.0))),
     )
 
 
@@ -190,23 +186,10 @@ def _scenario_document(scenario: Scenario) -> dict[str, object]:
         "description": scenario.description,
         "generated": scenario.generated,
         "inputs": inputs,
+        "pass_score": "" if scenario.pass_score == 1 else scenario.pass_score,
     }
     said = {key: value for key, value in fields.items() if value}
-    return said | {"assertions": [_assertion_document(a) for a in scenario.assertions]}
-
-
-def _assertion_document(assertion: Assertion) -> dict[str, object]:
-    fields: dict[str, object] = {"type": str(assertion.type)}
-    if assertion.target:
-        fields["target"] = assertion.target
-    fields["value"] = assertion.value
-    if not assertion.case_sensitive:
-        fields["case_sensitive"] = False
-    if assertion.regex:
-        fields["regex"] = True
-    if assertion.description:
-        fields["description"] = assertion.description
-    return fields
+    return said | {"assertions": [document_of(a) for a in scenario.assertions]}
 
 
 def find_suite(workflow: Path) -> Path | None:

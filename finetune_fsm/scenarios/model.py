@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fractions import Fraction
 
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.llm.base import Usage
+
+SIMILAR = 0.8
+"""How alike two texts must be for ``similarity`` where it does not say."""
 
 
 class AssertionType(StrEnum):
@@ -17,7 +21,37 @@ class AssertionType(StrEnum):
     CONTAINS = "contains"
     NOT_CONTAINS = "not_contains"
     REGEX = "regex"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
+    ONE_OF = "one_of"
+    CONTAINS_ALL = "contains_all"
+    CONTAINS_ANY = "contains_any"
+    LENGTH = "length"
+    NUMERIC = "numeric"
+    SIMILARITY = "similarity"
+    IS_JSON = "is_json"
+    JSON_PATH = "json_path"
     STATE_REACHED = "state_reached"
+    STATE_NOT_REACHED = "state_not_reached"
+    PATH = "path"
+    VISITS = "visits"
+    TOKENS = "tokens"
+    LLM_CALLS = "llm_calls"
+    LATENCY = "latency"
+
+
+RUN_TYPES = frozenset(
+    {
+        AssertionType.STATE_REACHED,
+        AssertionType.STATE_NOT_REACHED,
+        AssertionType.PATH,
+        AssertionType.VISITS,
+        AssertionType.TOKENS,
+        AssertionType.LLM_CALLS,
+        AssertionType.LATENCY,
+    }
+)
+"""Those that look at the run, not at a variable: they have no target."""
 
 
 class Verdict(StrEnum):
@@ -28,41 +62,97 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
+class Unit(StrEnum):
+    """What the length of a text is counted in; tokens are estimated, three bytes each."""
+
+    CHARACTERS = "characters"
+    WORDS = "words"
+    LINES = "lines"
+    TOKENS = "tokens"
+
+
 @dataclass(frozen=True, slots=True)
 class Assertion:
     """One check of a rollout.
 
     Attributes:
         type: What is checked.
-        value: The wanted text, pattern or state.
-        target: Variable that is looked at; empty for ``state_reached``.
-        case_sensitive: Only for ``contains`` and ``not_contains``.
+        value: The wanted text, pattern, state or number; of ``json_path`` the wanted value as
+            JSON, or empty where any will do.
+        target: Variable that is looked at; empty for the types in `RUN_TYPES`.
+        case_sensitive: Only for types that look for a text.
         regex: Whether `value` is a pattern; only for ``contains`` and ``not_contains``.
         description: For people.
+        negated: Whether it shall not hold.
+        weight: Its share of the scenario's score, above 0.
+        values: The texts of ``one_of``, ``contains_all`` and ``contains_any``, the states of
+            ``path``.
+        schema: Of ``is_json``: a JSON Schema as JSON, or empty.
+        path: Of ``json_path``: where to look.
+        least: Smallest number allowed, of ``length`` and ``visits``.
+        most: Largest number allowed; of ``latency`` in seconds.
+        unit: Of ``length``.
+        tolerance: Of ``numeric``: how far off the number may be, >= 0.
+        threshold: Of ``similarity``: 0..1.
+        exact: Of ``path``: whether these states are all there may be.
     """
 
     type: AssertionType
-    value: str
+    value: str = ""
     target: str = ""
     case_sensitive: bool = True
     regex: bool = False
     description: str = ""
+    negated: bool = False
+    weight: float = 1.0
+    values: tuple[str, ...] = ()
+    schema: str = ""
+    path: str = ""
+    least: float | None = None
+    most: float | None = None
+    unit: Unit = Unit.CHARACTERS
+    tolerance: float = 0.0
+    threshold: float = SIMILAR
+    exact: bool = False
 
     @property
     def requirement(self) -> str:
         """The check in words, as a person would say it; never shows a pattern's syntax."""
-        case = "" if self.case_sensitive else " (in any letter case)"
+        from finetune_fsm.scenarios.requirements import in_words  # it needs this module
+
+        return in_words(self)
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether `value` is a pattern."""
+        return self.regex or self.type is AssertionType.REGEX
+
+    @property
+    def wanted_states(self) -> tuple[str, ...]:
+        """States without which it cannot hold."""
         match self.type:
-            case AssertionType.EQUALS:
-                return f"the answer must be exactly: {self.value}"
-            case AssertionType.CONTAINS if not self.regex:
-                return f"the answer must contain: {self.value}{case}"
-            case AssertionType.NOT_CONTAINS if not self.regex:
-                return f"the answer must not contain: {self.value}{case}"
-            case AssertionType.STATE_REACHED:
-                return f"the run must reach the state '{self.value}'"
+            case AssertionType.STATE_REACHED if not self.negated:
+                return (self.value.strip(),)
+            case AssertionType.STATE_NOT_REACHED if self.negated:
+                return (self.value.strip(),)
+            case AssertionType.VISITS if not self.negated and (self.least or 0) >= 1:
+                return (self.value.strip(),)
+            case AssertionType.PATH if not self.negated:
+                return tuple(value.strip() for value in self.values)
             case _:
-                return self.description or "the answer must have the required form"
+                return ()
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """All states that it names."""
+        if self.type is AssertionType.PATH:
+            return tuple(value.strip() for value in self.values)
+        named = (
+            AssertionType.STATE_REACHED,
+            AssertionType.STATE_NOT_REACHED,
+            AssertionType.VISITS,
+        )
+        return (self.value.strip(),) if self.type in named else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +165,7 @@ class Scenario:
         inputs: Answer by name of input state; used at every visit of that state.
         description: For people.
         generated: Whether a model wrote it.
+        pass_score: Share of the assertions, by weight, that must hold; above 0, at most 1.
     """
 
     name: str
@@ -82,6 +173,7 @@ class Scenario:
     inputs: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     generated: bool = False
+    pass_score: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +187,17 @@ class Suite:
 
     workflow: str
     scenarios: tuple[Scenario, ...]
+
+
+def share(weighed: Iterable[tuple[float, bool]]) -> Fraction:
+    """Return what part of the weights, each above 0, is marked; all of none. Pure.
+
+    Exact, and of the decimal numbers that a person wrote: 0.7 of 0.7 and 0.3 is seven tenths.
+    """
+    parts = [(Fraction(str(weight)), marked) for weight, marked in weighed]
+    total = sum((weight for weight, _ in parts), Fraction())
+    met = sum((weight for weight, marked in parts if marked), Fraction())
+    return met / total if parts else Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +224,8 @@ class ScenarioResult:
     Attributes:
         scenario: The scenario.
         rollout: What happened.
-        verdict: Passed when the run completed and all assertions passed; error when an assertion
-            could not be made and none failed.
+        verdict: Passed when the run completed and all assertions passed, or as many as the
+            scenario's `pass_score` asks for; error when it depends on one that could not be made.
         assertions: One per assertion, in order.
         error: Why the run failed, or empty.
     """
@@ -146,6 +249,12 @@ class ScenarioResult:
     def failures(self) -> tuple[AssertionResult, ...]:
         """The assertions that did not pass, in order."""
         return tuple(r for r in self.assertions if r.verdict is not Verdict.PASSED)
+
+    @property
+    def score(self) -> float:
+        """Share of the assertions that passed, by weight, 0..1; 0 when none was made."""
+        weighed = [(r.assertion.weight, r.verdict is Verdict.PASSED) for r in self.assertions]
+        return float(share(weighed)) if weighed else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ from judged import reports
 from strategies import workflows
 
 from finetune_fsm.errors import LLMErrorKind
-from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus
+from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus, Visit
 from finetune_fsm.improve.blame import CERTAINTY, suspects
 from finetune_fsm.improve.repairs import RULES
 from finetune_fsm.scenarios.evaluate import judge_rollout
-from finetune_fsm.scenarios.model import Assertion, SuiteReport
+from finetune_fsm.scenarios.model import Assertion, AssertionType, SuiteReport
 from finetune_fsm.workflow.model import Workflow
 
 
@@ -180,3 +180,47 @@ def part_at(one: Workflow, path: tuple[str | int, ...]) -> object:
     for step in path[: 4 if len(path) > 4 and path[2] == "steps" else 2]:
         part = part[step]  # type: ignore[index]
     return part
+
+
+ROUTED = workflow(
+    ASK + "  work: {type: prompt, prompt: 'Which? {{word}}', save_as: a, next_options: "
+    "[{state: left, description: l}, {state: right, description: r}]}\n"
+    "  left: {type: prompt, prompt: 'L {{word}}', save_as: b, next: end}\n"
+    "  right: {type: prompt, prompt: 'R {{word}}', save_as: b, next: end}\n"
+)
+
+
+def went_left(check: Assertion) -> SuiteReport:
+    rollout = Rollout(
+        RunStatus.COMPLETED,
+        (
+            Visit("work", "prompt", completion="left", next="left", routed=True),
+            Visit("left", "prompt", completion="a long answer", next="end"),
+        ),
+        ("ask", "work", "left", "end"),
+        {"a": "left", "b": "a long answer"},
+        seconds=9.0,
+    )
+    return SuiteReport((judge_rollout(scenario("one", check, ask="x"), rollout),))
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        Assertion(AssertionType.STATE_NOT_REACHED, "left"),
+        Assertion(AssertionType.STATE_REACHED, "left", negated=True),
+        Assertion(AssertionType.VISITS, "left", most=0.0),
+        Assertion(AssertionType.PATH, values=("work", "right")),
+    ],
+)
+def test_a_run_that_went_where_it_should_not_is_blamed_on_who_chose(check: Assertion) -> None:
+    blamed = suspects(ROUTED, went_left(check))
+    assert (blamed[0].state, blamed[0].field) == ("work", "next_options")
+    assert blamed[0].requirements
+
+
+def test_a_run_that_takes_too_much_is_blamed_on_who_wrote_most() -> None:
+    check = Assertion(AssertionType.LATENCY, most=1.0)
+    blamed = suspects(ROUTED, went_left(check))
+    assert [suspect.state for suspect in blamed] == ["left", "work"]
+    assert blamed[0].requirements == (check.requirement,)

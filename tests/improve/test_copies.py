@@ -257,3 +257,28 @@ def test_only_telling_texts_are_literals() -> None:
 )
 def test_the_plain_pieces_of_a_pattern_are_literals(pattern: str, pieces: set[str]) -> None:
     assert literals(suite(Assertion(AssertionType.REGEX, pattern, "x"))) == pieces
+
+
+def test_the_texts_of_every_type_are_words_of_a_test() -> None:
+    def of(kind: str, value: str = "", **fields: object) -> Assertion:
+        return Assertion(AssertionType(kind), value, "mood", **fields)
+
+    tests = suite(
+        of("one_of", values=("cheerful", "gloomy")),
+        of("contains_all", values=("overjoyed",), negated=True),
+        of("contains_any", values=("serene",)),
+        of("starts_with", "Salutations"),
+        of("ends_with", "Sincerely"),
+        of("similarity", "What a splendid afternoon"),
+        of("numeric", "4711"),
+        of("json_path", '{"place":["Lisbon",1908,true,null]}', path="$"),
+        of("is_json", schema='{"properties":{"colour":{"enum":["azure"],"pattern":"^crim"}}}'),
+        of("length", least=7777.0),
+        Assertion(AssertionType.PATH, values=("gathering", "sorting")),
+        Assertion(AssertionType.VISITS, "gathering", most=3.0),
+        Assertion(AssertionType.STATE_NOT_REACHED, "sorting"),
+    )
+    assert literals(tests) == {
+        *("cheerful", "gloomy", "overjoyed", "serene", "Salutations", "Sincerely"),
+        *("What a splendid afternoon", "4711", "Lisbon", "1908", "azure"),
+    }

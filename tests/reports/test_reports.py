@@ -158,6 +158,7 @@ def test_json_reads_like_this() -> None:
         "passed": False,
         "verdict": "failed",
         "duration": 0,
+        "score": 0.5,
         "assertions": [
             {
                 "type": "contains",

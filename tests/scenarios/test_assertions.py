@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from finetune_fsm.execution.rollout import Rollout, RunStatus
 from finetune_fsm.scenarios.assertions import judge, trimmed
-from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
+from finetune_fsm.scenarios.model import RUN_TYPES, Assertion, AssertionType, Verdict
 from finetune_fsm.sinks import clean
 
 BLANKS = " \t\n\r\x0b\f\xa0\ufeff\u2003"
 words = st.text("aAbB " + BLANKS, max_size=6)
 names = st.sampled_from(["x", "y", "z"])
+PLAIN = ["equals", "contains", "not_contains", "regex", "state_reached"]
 # Patterns without metacharacters, but one, so that a model without `re` can say what they find.
 assertions = st.builds(
     Assertion,
-    type=st.sampled_from(AssertionType),
+    type=st.sampled_from(PLAIN).map(AssertionType),
     value=words,
     target=names,
     case_sensitive=st.booleans(),
@@ -67,7 +68,18 @@ def test_a_verdict_is_what_the_format_says(assertion: Assertion, rollout: Rollou
 
 
 @given(
-    st.builds(Assertion, st.sampled_from(AssertionType), st.text(), st.text(max_size=3)),
+    st.builds(
+        Assertion,
+        st.sampled_from(AssertionType),
+        st.text(),
+        st.text(max_size=3),
+        negated=st.booleans(),
+        values=st.lists(st.text(), max_size=4).map(tuple),
+        schema=st.text(),
+        path=st.text(),
+        least=st.none() | st.floats(0, 9),
+        most=st.none() | st.floats(0, 9),
+    ),
     st.dictionaries(st.text(max_size=3), st.text(), max_size=2),
     st.lists(st.text(max_size=5), max_size=3),
 )
@@ -79,14 +91,17 @@ def test_a_message_is_one_short_line_that_can_be_printed_anywhere(
     rollout = Rollout(RunStatus.COMPLETED, visited=tuple(visited), variables=variables)
     message = judge(assertion, rollout).message
     assert message
+    assert assertion.requirement
     assert message == clean(message)
     assert "\n" not in message
     assert len(message) < 700
 
 
-@pytest.mark.parametrize("kind", ["equals", "contains", "not_contains", "regex"])
-def test_a_variable_that_was_never_set_fails_every_check(kind: str) -> None:
-    result = judge(Assertion(AssertionType(kind), "a", "gone"), Rollout(RunStatus.COMPLETED))
+@pytest.mark.parametrize("negated", [False, True])
+@pytest.mark.parametrize("kind", sorted(set(AssertionType) - RUN_TYPES))
+def test_a_variable_that_was_never_set_fails_every_check(kind: str, negated: bool) -> None:
+    check = Assertion(AssertionType(kind), "a", "gone", negated=negated)
+    result = judge(check, Rollout(RunStatus.COMPLETED))
     assert result.verdict is Verdict.FAILED
     assert result.message == "variable 'gone' was never set"
     assert result.actual is None

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from finetune_fsm.scenarios.model import AssertionType, Scenario
+from finetune_fsm.scenarios.model import Scenario
 
 CONTAINING = 4
 """Letters from which on a wanted word protects the longer and shorter words that hold it."""
@@ -55,8 +55,9 @@ class Wanted:
 
     def __init__(self, scenario: Scenario) -> None:
         checks = scenario.assertions
-        self.values = tuple(value for a in checks if (value := a.value.strip()))
-        self.patterns = any(a.regex or a.type is AssertionType.REGEX for a in checks)
+        texts = (text.strip() for a in checks for text in (a.value, *a.values))
+        self.values = tuple(text for text in texts if text)
+        self.patterns = any(a.is_pattern or a.schema for a in checks)
         self.text = "\n".join(self.values).casefold()
 
     @cached_property
