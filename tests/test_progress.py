@@ -36,7 +36,7 @@ calls = st.builds(
     silent=seconds,
     pieces=counts,
     rate=seconds,
-    pause=seconds,
+    pause=st.just(0.0) | seconds,
     number=counts,
     tries=counts,
 )
