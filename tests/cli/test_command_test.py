@@ -153,7 +153,7 @@ def test_without_a_model_the_code_is_another_one(agentmech: Agentmech, greeter: 
         (("greeter.yaml", "-o", "greeter.yaml", "-f", "json"), "is an input"),
         (("greeter.yaml", "-o", "greeter.test.yaml", "-f", "text"), "is an input"),
         (("greeter.yaml", "-o", "folder.json"), "is a folder"),
-        (("greeter.yaml", "-f", "html"), "html"),
+        (("greeter.yaml", "-f", "pdf"), "pdf"),
         (("greeter.yaml", "--json", "-f", "junit"), "contradict"),
         (("-",), "needs a file"),
     ],

@@ -16,6 +16,7 @@ from tales import tale
 
 from finetune_fsm.loop.outcomes import Ending
 from finetune_fsm.loop.run import Run
+from finetune_fsm.reports.differences import DiffKind, differences, unified
 from finetune_fsm.reports.html import run_page, suite_page
 from finetune_fsm.reports.html.diff import diff
 from finetune_fsm.reports.html.markup import POLICY, Html, tag
@@ -237,9 +238,17 @@ def test_a_diff_s_text_is_what_patch_would_read(old: str, new: str) -> None:
     if old == new:
         assert page.text == "The text is the same."
         return
-    for element, sign in (("ins", "added"), ("del", "removed")):
-        rows = sum(1 for a in page.all("span") if a["class"] == sign)
-        assert (sum(1 for _ in page.all(element)) > 0) <= (rows > 0)
+    found = differences(old, new, context=3)
+    assert page.text == "".join(unified(found))
+    classes = [a["class"] for a in page.all("span")]
+    for kind, word, element in (
+        (DiffKind.ADDED, "added", "ins"),
+        (DiffKind.REMOVED, "removed", "del"),
+    ):
+        rows = [row for row in found if row.kind is kind]
+        assert classes.count(word) == len(rows)
+        marked = sum(len(row.marks) for row in rows if row.partly)
+        assert sum(1 for _ in page.all(element)) == marked
 
 
 @given(sizes=st.lists(st.integers(0, 50), min_size=1, max_size=5), room=st.integers(0, 60))

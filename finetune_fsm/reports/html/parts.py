@@ -29,12 +29,14 @@ class Table:
         heads: Of the columns; the first is that of the row's own heads.
         rows: Each its head, then its cells; a plain text is a number or short.
         wide: Columns that hold sentences, and are to the left.
+        words: Columns that hold a word, and are to the left, too.
     """
 
     caption: str
     heads: Sequence[str]
     rows: Sequence[Sequence[Content | Cell]]
     wide: frozenset[int] = field(default_factory=frozenset)
+    words: frozenset[int] = field(default_factory=frozenset)
 
     def html(self) -> Html:
         """Return it in a frame that can be moved sideways, by keyboard too; nothing if empty."""
@@ -63,7 +65,9 @@ class Table:
         return tag("td", cell, class_=self._kind(place))
 
     def _kind(self, place: int) -> str | bool:
-        return ("text" if place in self.wide else "num") if place else False
+        if not place:
+            return False
+        return "text" if place in self.wide else "word" if place in self.words else "num"
 
 
 def frame(content: Html, label: str) -> Html:

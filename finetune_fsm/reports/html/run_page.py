@@ -217,7 +217,8 @@ def _matrix(tale: _Tale) -> Html:
         caption += f"; the first {many(left_out, 'iteration')} left out"
     heads = [f"{number} {'kept' if trial.record.accepted else 'not kept'}"
              for number, trial in columns]  # fmt: skip
-    return Table(caption, ("Scenario", "Split", *heads), shown).html()
+    words = frozenset(range(1, 2 + len(heads)))
+    return Table(caption, ("Scenario", "Split", *heads), shown, words=words).html()
 
 
 def _texts(tale: _Tale, limit: int) -> Html:

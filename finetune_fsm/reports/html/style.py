@@ -77,7 +77,8 @@ th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;ve
 thead th{border-bottom:2px solid var(--soft);vertical-align:bottom}
 tbody th{font-weight:500;min-width:9rem;max-width:24rem;overflow-wrap:anywhere}
 .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.text{max-width:30rem;overflow-wrap:anywhere}
+.word{white-space:nowrap}
+.text{min-width:12rem;max-width:30rem;overflow-wrap:anywhere}
 .passed,.failed,.error,.kept,.lost{border-radius:.25rem;padding:.05rem .4rem;white-space:nowrap}
 .passed,.kept{background:var(--good-back);color:var(--good)}
 .failed,.lost{background:var(--bad-back);color:var(--bad)}

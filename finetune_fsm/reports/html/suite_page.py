@@ -79,7 +79,7 @@ def _table(report: SuiteReport) -> Html:
     caption = "What became of each scenario"
     caption += f"; those that failed first, {left:,} left out" if left else ""
     heads = ("Scenario", "Verdict", "Why", "Calls", "Tokens", "Time")
-    return Table(caption, heads, [_row(result) for result in shown], frozenset({2})).html()
+    return Table(caption, heads, [_row(r) for r in shown], frozenset({2}), frozenset({1})).html()
 
 
 def _row(result: ScenarioResult) -> tuple[str | Cell, ...]:
