@@ -120,12 +120,12 @@ class _Reading:
         for written, value in table.items():
             key = known.normal(written)
             where = (*path, written)
-            if key in known.SAID_ALOUD and key in options:
-                why = known.SAID_ALOUD[key]
+            if key in options and key not in known.IN_FILES:
+                why = known.REASONS.get(key, "it is for the command line")
                 self._wrong(where, f"'{key}' cannot be set in a file: {why}", _aloud(key))
             elif key not in options:
                 hint = suggestion(key, [*options, *known.ALIASES, *commands])
-                listed = f"one of: {', '.join(sorted(set(options) - set(known.SAID_ALOUD)))}"
+                listed = f"one of: {', '.join(sorted(set(options) & known.IN_FILES))}"
                 self._wrong(where, f"unknown key '{one_line(written)}'", hint or listed)
             elif key in found:
                 self._wrong(where, f"'{key}' is set twice", "keep one of them")

@@ -8,25 +8,53 @@ from functools import cache
 import click
 
 from finetune_fsm.cli.options import Single
-from finetune_fsm.cli.registry import COMMANDS, load
+from finetune_fsm.cli.registry import COMMANDS, MEANS_OTHERWISE, load
 
 PREFIX = "AGENTMECH_"
 """Begins the environment variable of every option."""
 
 ALIASES: Mapping[str, str] = {"url": "ollama_url"}
 
-SAID_ALOUD: Mapping[str, str] = {
+IN_FILES = frozenset(
+    {
+        "approve",
+        "candidates",
+        "color",
+        "fail_on_regression",
+        "format",
+        "goal",
+        "holdout",
+        "jobs",
+        "llm",
+        "max_calls",
+        "max_iterations",
+        "max_steps",
+        "max_time",
+        "max_tokens",
+        "model",
+        "no_cache",
+        "ollama_url",
+        "on_tie",
+        "port",
+        "quiet",
+        "repeat",
+        "seed",
+        "strict",
+        "template",
+        "tests",
+        "verbose",
+        "workflow",
+    }
+)
+"""Options that a file of settings may give. It may be somebody else's: what is not here is not."""
+
+REASONS: Mapping[str, str] = {
     "allow": "it lets drafts do more",
     "executor": "it decides whose programs talk to this one",
     "force": "it overwrites files",
-    "input": "it answers questions",
-    "json": "it is for the program that listens",
-    "log_file": "it writes a file",
-    "output": "it writes a file",
-    "report": "it writes a file",
-    "trace": "it writes files",
+    **dict.fromkeys(("log_file", "output", "report", "trace"), "it writes a file"),
 }
-"""Options that a file of settings may not give, and why: it may be somebody else's."""
+"""Why not, where that is worth a word."""
 
 MODEL_CHOICE = frozenset({"ollama_url", "llm", "executor"})
 """Options that say together which model answers: the highest level that gives one gives all."""
@@ -142,7 +170,8 @@ def environment_of(command: str, environ: Mapping[str, str]) -> Mapping[str, tup
 
     An empty text is none. The full name goes before its alias.
     """
-    keys = {key: key for key in options_of(command)}
+    apart = MEANS_OTHERWISE.get(command, frozenset())
+    keys = {key: key for key in options_of(command) if key not in apart}
     names = {alias: key for alias, key in ALIASES.items() if key in keys} | keys
     found = {
         key: variable_of(name) for name, key in names.items() if environ.get(variable_of(name))

@@ -36,6 +36,7 @@ def list_models(
     model. Where not all do, it is said who does.
     """
     from finetune_fsm.cli.models import open_chosen
+    from finetune_fsm.cli.remembered import remember_models
     from finetune_fsm.cli.signals import supervised
 
     def work(job: Job) -> ExitCode:
@@ -45,6 +46,8 @@ def list_models(
         llm = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor).llm
         stocks = llm.stocks() if isinstance(llm, Pool) else (stock_of(llm),)
         names = union(stocks)
+        if not (llm_spec or "").startswith("script:"):
+            remember_models(names)
         if console.json:
             console.document(_document(llm.name, names, stocks))
         else:

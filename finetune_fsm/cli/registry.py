@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -45,12 +46,19 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "pull": Entry(f"{_HOME}.pull:pull", "Fetch the embedded model's weights"),
         "generate": Entry(f"{_HOME}.generate:generate", "Make a workflow from a description"),
         "init": Entry(f"{_HOME}.init:init", "Write a workflow that passes its tests offline"),
+        "doctor": Entry(f"{_HOME}.doctor:doctor", "Look at what agentmech needs, and at settings"),
+        "completion": Entry(f"{_HOME}.completion:completion", "Complete commands in your shell"),
         "schema": Entry(f"{_HOME}.schema:schema", "Print a JSON Schema, for editors"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow or what a run did"),
         "cache": Entry(f"{_HOME}.cache:cache", "Look at the replies kept for other runs"),
     }
 )
 """In the order that help shows them."""
+
+
+MEANS_OTHERWISE: Mapping[str, frozenset[str]] = MappingProxyType({"compare": frozenset({"model"})})
+"""Options that mean something else here than in other commands: `compare` asks that model alone,
+whatever its workflows name. No setting for all commands reaches them."""
 
 
 def load(name: str) -> click.Command:
@@ -64,8 +72,9 @@ def load(name: str) -> click.Command:
 def with_settings(command: click.Command) -> click.Command:
     """Return *command*, whose help ends with the environment variables of its options."""
     options = [p for p in command.params if isinstance(p, click.Option) and p.opts]
-    names = [max(o.opts, key=len).removeprefix("--").replace("-", "_").upper() for o in options]
-    listed = ", ".join(f"AGENTMECH_{name}" for name in names)
+    names = [max(o.opts, key=len).removeprefix("--").replace("-", "_") for o in options]
+    apart = MEANS_OTHERWISE.get(command.name or "", frozenset())
+    listed = ", ".join(f"AGENTMECH_{name.upper()}" for name in names if name not in apart)
     where = "agentmech.toml, or [tool.agentmech] of pyproject.toml, by the options' names"
     command.epilog = command.epilog or f"Environment: {listed}. Files: {where}."
     return command
@@ -82,7 +91,13 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return the command *cmd_name*, or None when there is none."""
         del ctx
-        return with_settings(load(cmd_name)) if cmd_name in COMMANDS else None
+        if cmd_name not in COMMANDS:
+            return None
+        if "_AGENTMECH_COMPLETE" in os.environ:
+            from finetune_fsm.cli.completion import attach
+
+            return attach(load(cmd_name))
+        return with_settings(load(cmd_name))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -100,6 +115,18 @@ class Commands(click.Group):
 
             ctx.default_map = {name: Defaults(name)}
         return super().resolve_command(ctx, args)
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Return the commands that *incomplete* may become, from the registry alone."""
+        from click.shell_completion import CompletionItem
+
+        found = [(name, e) for name, e in COMMANDS.items() if name.startswith(incomplete)]
+        return [
+            *(CompletionItem(name, help=entry.help) for name, entry in found),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the registry alone."""

@@ -16,11 +16,15 @@ from click.core import ParameterSource
 from finetune_fsm.cli import known
 from finetune_fsm.cli.config import Config, Setting
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.registry import MEANS_OTHERWISE
 from finetune_fsm.errors import InvalidDocument, UsageError
 from finetune_fsm.sinks import one_line
 
 OF_ITS_RUN = "resume"
 """The command whose options change what a run was begun with: only its own table counts."""
+
+SEES_ALL = "doctor"
+"""The command that looks at settings itself, and works beside wrong ones."""
 
 _OUTPUT = ("verbose", "quiet")
 _KEYS = ("OPENAI_API_KEY", "OLLAMA_API_KEY")
@@ -71,7 +75,9 @@ def effective(
         {
             s.key: _from_file(options, s, config)
             for s in config.tables.get("", ())
-            if s.key in options and (command != OF_ITS_RUN or s.key in _OUTPUT)
+            if s.key in options
+            and s.key not in MEANS_OTHERWISE.get(command, ())
+            and (command != OF_ITS_RUN or s.key in _OUTPUT)
         },
     )
     found: dict[str, Effective] = {}
@@ -132,6 +138,8 @@ def looked_up(command: str, context: click.Context) -> dict[str, object]:
     """Return the values by parameter, and tell where they come from when that is wanted."""
     from finetune_fsm.cli.config_file import find
 
+    if command == SEES_ALL:
+        return {}
     console = context.ensure_object(Console)
     found = find(*folders(context), environ=os.environ)
     for note in found.notes:

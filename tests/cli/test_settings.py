@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from finetune_fsm.cli import config_file, known
 from finetune_fsm.cli.config import Config, parse
 from finetune_fsm.cli.config_file import find, upwards
+from finetune_fsm.cli.registry import MEANS_OTHERWISE
 from finetune_fsm.cli.settings import Effective, effective
 from finetune_fsm.errors import FinetuneError
 
@@ -129,6 +130,12 @@ def test_resume_keeps_what_its_run_was_begun_with() -> None:
     assert of(text + "\n[resume]\nmax_calls = 9", "resume") == {"verbose": 1, "max_calls": 9}
 
 
+def test_a_name_that_means_something_else_in_a_command_is_set_for_that_command_alone() -> None:
+    assert of('model = "a"', "compare", AGENTMECH_MODEL="b") == {}
+    assert of('model = "a"\n[compare]\nmodel = "c"', "compare") == {"model": "c"}
+    assert of('model = "a"', "finetune") == {"model": "a"}
+
+
 @pytest.fixture
 def configured(greeter: Path) -> Path:
     path = greeter.with_name("agentmech.toml")
@@ -209,7 +216,7 @@ def test_help_works_beside_a_broken_file(greeter: Path, agentmech: Agentmech) ->
 @pytest.mark.parametrize("command", known.all_options())
 def test_help_names_the_variable_of_every_option(command: str, agentmech: Agentmech) -> None:
     text = " ".join(agentmech(command, "--help").out.split())
-    for key in known.options_of(command):
+    for key in set(known.options_of(command)) - MEANS_OTHERWISE.get(command, frozenset()):
         assert known.variable_of(key) in text
 
 

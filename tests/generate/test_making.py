@@ -211,6 +211,29 @@ def test_what_small_models_get_wrong_is_mended() -> None:
     assert states["polish"].prompt == "Polish [it].\n\nPoem: {{poem}}"
 
 
+def test_an_answer_that_no_prompt_reads_is_put_into_the_next() -> None:
+    asked_for_nothing = {
+        "name": "Letter",
+        "steps": [
+            {"name": "who", "kind": "input", "prompt": "To whom?", "next": "what"},
+            {"name": "what", "kind": "input", "prompt": "About what?", "next": "letter"},
+            {"name": "letter", "kind": "prompt", "prompt": "Write on {{what}}.", "next": "end"},
+        ],
+    }
+    read = plan.read(json.dumps(asked_for_nothing))  # before lint, which might do it too
+    assert isinstance(read, plan.Plan)
+    letter = read.states["letter"]
+    assert isinstance(letter, dict)
+    assert letter["prompt"] == "Write on {{what}}.\n\nWho: {{who}}"
+
+
+def test_a_step_that_nothing_leads_to_is_left_out() -> None:
+    lost = {"name": "lost", "kind": "prompt", "prompt": "Nobody comes here.", "next": "end"}
+    plan_ = {**SORTER, "steps": [*SORTER["steps"][:2], lost, *SORTER["steps"][2:]]}
+    result, _ = made({"pick": "6", "plan": json.dumps(plan_)})
+    assert list(result.workflow.states) == ["ask_mail", "sort", "apologise", "thank"]
+
+
 def test_a_plan_that_cannot_be_used_is_asked_for_once_more_with_what_was_wrong() -> None:
     result, asked = made({"pick": "6", "plan": ("I am sorry", json.dumps(SORTER))})
     assert result.kind == OWN
