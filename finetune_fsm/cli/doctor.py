@@ -123,10 +123,15 @@ def _settings(
 
 
 def _plain(option: click.Option, value: object) -> object:
+    """Return *value*, as click takes it, as a person says it: a flag is on or off."""
+    if option.is_flag:
+        return value == (option.flag_value if isinstance(option.flag_value, bool) else True)
     return value[0] if isinstance(option, options.Single) and isinstance(value, list) else value
 
 
 def _default(option: click.Option) -> object:
+    if option.is_flag:
+        return False
     with click.Context(click.Command(OF)) as context:
         if isinstance(option, options.Single):
             assert option.callback is not None  # noqa: S101  # `options.value` gave it one

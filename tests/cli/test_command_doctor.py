@@ -64,11 +64,15 @@ def test_every_setting_has_its_source(
 ) -> None:
     greeter.with_name("agentmech.toml").write_text(f'llm = "{GOOD}"\n[finetune]\nmax_calls = 7\n')
     monkeypatch.setenv("AGENTMECH_SEED", "3")
+    monkeypatch.setenv("AGENTMECH_NO_CACHE", "yes")
     done = agentmech("doctor", "--json")
     assert done.code == 0
     assert setting(done, "llm") == (GOOD, "agentmech.toml:1")
     assert setting(done, "max_calls") == (7, "agentmech.toml:3")
     assert setting(done, "seed") == ("3", "AGENTMECH_SEED")
+    assert setting(done, "no_cache") == (True, "AGENTMECH_NO_CACHE")
+    monkeypatch.delenv("AGENTMECH_NO_CACHE")
+    assert setting(agentmech("doctor", "--json"), "no_cache") == (False, "default")
     assert setting(done, "model") == ("gemma3:4b", "default")
     assert {s["key"] for s in done.document["settings"]} == set(options_of("finetune"))
 
