@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from finetune_fsm.errors import InvalidDocument
+from finetune_fsm.scenarios.assertions import trimmed
 
 WORKSPACE = "GITHUB_WORKSPACE"
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -20,10 +21,17 @@ class Places:
     Attributes:
         file: Relative to the repository's root where that is known.
         lines: Of each scenario, in file order, from 1 on.
+        names: Of each scenario, in file order.
     """
 
     file: str
     lines: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def lines_of(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Return the line of each of the scenarios called *names*; 0 where it is unknown."""
+        known = dict(zip(self.names, self.lines, strict=True))
+        return tuple(known.get(name, 0) for name in names)
 
 
 def places_in(path: Path, environ: Mapping[str, str]) -> Places:
@@ -32,13 +40,17 @@ def places_in(path: Path, environ: Mapping[str, str]) -> Places:
 
     file = _in_repository(path, environ.get(WORKSPACE, ""))
     try:
-        places = parse(read_file(path, limit=TESTS.size), limits=TESTS).places
+        parsed = parse(read_file(path, limit=TESTS.size), limits=TESTS)
     except InvalidDocument:
         return Places(file)
     lines: list[int] = []
-    while place := places.get(("test_scenarios", len(lines))):
+    while place := parsed.places.get(("test_scenarios", len(lines))):
         lines.append(place.key[0])
-    return Places(file, tuple(lines))
+    document = parsed.document
+    listed = document.get("test_scenarios") if isinstance(document, Mapping) else None
+    items = [item if isinstance(item, Mapping) else {} for item in listed or ()]
+    names = [trimmed(str(item.get("name", ""))) for item in items[: len(lines)]]
+    return Places(file, tuple(lines), tuple(names))
 
 
 def _in_repository(path: Path, root: str) -> str:

@@ -161,5 +161,5 @@ def _for_github(console: Console, tested: Tested, report: SuiteReport, timestamp
         workflow=tested.name,
         timestamp=timestamp,
         file=places.file,
-        lines=places.lines,
+        lines=places.lines_of(result.scenario.name for result in report.results),
     )

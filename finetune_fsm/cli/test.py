@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.publish import FORMATS, HTML, TEXT, publish, targets_of
-from finetune_fsm.errors import ExitCode, InvalidDocument, UsageError, errors_in
+from finetune_fsm.cli.selecting import CHOICE, Choice, chosen, remember
+from finetune_fsm.errors import ExitCode, FinetuneError, InvalidDocument, UsageError, errors_in
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from finetune_fsm.cli.signals import Job
     from finetune_fsm.errors import Problem
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
     help="Write what was asked and answered in every scenario there, as JSON lines",
 )
 @options.value("--seed", type=int, default=0, metavar="<number>", help="For sampling (default: 0)")
+@CHOICE
+@click.option(
+    "--watch", is_flag=True, help="Run again whenever a file that matters changes, until Ctrl+C"
+)
 @options.JOBS
 @options.OUTPUT_OPTIONS
 @click.pass_obj
@@ -65,9 +70,15 @@ def test(  # noqa: PLR0913  # one argument per option
     outputs: tuple[str, ...],
     trace: str | None,
     seed: int,
+    expression: str,
+    failed: bool,
+    first: int | None,
+    watch: bool,
     jobs: int | None,
 ) -> ExitCode:
     """Run the scenarios of a test file, or those of a workflow whose test file stands beside it.
+
+    Exits with 5 when nothing is left to run.
 
     --json is --format json. --format github marks failed scenarios in the test file, and writes
     the step's summary where $GITHUB_STEP_SUMMARY says.
@@ -75,21 +86,24 @@ def test(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.models import open_llm
     from finetune_fsm.cli.signals import supervised
 
+    if watch and console.json:
+        raise UsageError("--json prints one document, and --watch would print one after another")
+    choice = Choice(expression, failed, first)
     targets = targets_of(wanted, outputs, json=console.json, known=FORMATS)
-    subject = subject_of(console, file, workflow)
+    subject = _chosen(subject_of(console, file, workflow), choice)
     for path in (*(target.output for target in targets), trace):
         if path is not None:
             _check_output(Path(path), subject)
     live = any(target.output is None and target.form == TEXT for target in targets)
 
-    def work(job: Job) -> ExitCode:
+    def once(job: Job, subject: Subject) -> ExitCode:
         from finetune_fsm.cli.status import watched
         from finetune_fsm.observers.progress import Standing
         from finetune_fsm.scenarios.evaluate import run_suite
 
-        watch = watched(console, job, Standing(unit="scenario"))
+        board = watched(console, job, Standing(unit="scenario"))
         llm = open_llm(
-            console, job, urls=ollama_urls, spec=llm_spec, executor=executor, watch=watch
+            console, job, urls=ollama_urls, spec=llm_spec, executor=executor, watch=board
         )
         show = Shown(console, subject, live=live)
         with _traced(trace, show.result) as tell:
@@ -101,15 +115,63 @@ def test(  # noqa: PLR0913  # one argument per option
                 seed=seed,
                 stop=job.stop,
                 on_result=tell,
-                watch=watch,
+                watch=board,
                 texts=any(target.form == HTML for target in targets),
             )
         show.end(report)
+        remember(subject.path, subject.names, report)
         for target in targets:
             publish(console, subject, report, form=target.form, output=target.output)
         return ExitCode.OK if report.solved else ExitCode.FAILED
 
+    def work(job: Job) -> ExitCode:
+        if not watch:
+            return once(job, subject)
+        find = lambda: _chosen(subject_of(console, file, workflow), choice)  # noqa: E731
+        _watch(console, job, subject, find, once)
+
     return supervised(work)
+
+
+def _watch(
+    console: Console,
+    job: Job,
+    subject: Subject,
+    find: Callable[[], Subject],
+    once: Callable[[Job, Subject], ExitCode],
+) -> Never:
+    """Call *once* with what *find* finds whenever one of its files has changed.
+
+    What is wrong with a file, or with a server, is told, and the next change awaited.
+
+    Raises:
+        Cancelled: somebody asked to stop.
+    """
+    from finetune_fsm.cli.watching import again_when_changed
+
+    known = subject
+
+    def run() -> None:
+        nonlocal known
+        try:
+            known = find()
+            once(job, known)
+        except InvalidDocument as error:
+            _tell_all(console, error)
+        except FinetuneError as error:
+            console.warn(one_line(str(error), limit=1000))
+        finally:
+            job.close()  # each run has a model of its own
+        console.tell("waiting for a change; Ctrl+C ends")
+
+    again_when_changed(run, lambda: known.files, job.stop)
+
+
+def _tell_all(console: Console, error: InvalidDocument) -> None:
+    from finetune_fsm.cli.problems import as_text
+
+    for problem in error.problems:
+        console.warn(as_text(problem))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +183,28 @@ class Subject:
         suite: What it says.
         name: The workflow's file, as a report names it.
         workflow: The workflow.
+        names: Of all scenarios of the file, chosen or not; those of the suite without.
     """
 
     path: Path
     suite: Suite
     name: str
     workflow: Workflow
+    names: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> frozenset[Path]:
+        """All files that what is tested depends on, whether they are there or not."""
+        from finetune_fsm.cli.watching import files_behind
+
+        named = {Path(self.name), self.path.parent / self.name}
+        return frozenset({self.path, *named}) | files_behind(self.workflow)
+
+
+def _chosen(subject: Subject, choice: Choice) -> Subject:
+    """Return *subject* with the scenarios of *choice* alone; raises as `selecting.chosen` does."""
+    names = tuple(scenario.name for scenario in subject.suite.scenarios)
+    return replace(subject, suite=chosen(subject.suite, subject.path, choice), names=names)
 
 
 def subject_of(console: Console, file: str, other: str | None) -> Subject:

@@ -327,7 +327,8 @@ def test_a_duration_reads_back_about_equal(seconds: float) -> None:
         ("r.junit.xml", "junit"),
         ("r.MD", "markdown"),
         ("r.txt", "text"),
-        ("r.html", None),
+        ("r.html", "html"),
+        ("r.pdf", None),
         ("r", None),
     ],
 )
