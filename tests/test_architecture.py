@@ -33,7 +33,7 @@ ONLY_IN = {
     "jsonschema": {"schema.py"},
     "dask": {"llm/dask_client.py"},
     "distributed": {"llm/dask_client.py", "llm/dask_cluster.py", "llm/dask_worker.py"},
-    "starlette": {"serve/app.py"},
+    "starlette": {"serve/app.py", "serve/wire.py"},
     "uvicorn": {"serve/server.py"},
     "pypdf": {"execution/documents.py"},
     "docx": {"execution/documents.py"},

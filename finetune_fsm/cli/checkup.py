@@ -44,6 +44,8 @@ OPTIONAL: Mapping[str, str] = {
     "pypdf": "documents",
     "python-docx": "documents",
     "distributed": "dask",
+    "starlette": "serve",
+    "uvicorn": "serve",
 }
 """Packages that some command needs, and the extra that brings each."""
 

@@ -49,6 +49,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "doctor": Entry(f"{_HOME}.doctor:doctor", "Look at what agentmech needs, and at settings"),
         "completion": Entry(f"{_HOME}.completion:completion", "Complete commands in your shell"),
         "schema": Entry(f"{_HOME}.schema:schema", "Print a JSON Schema, for editors"),
+        "serve": Entry(f"{_HOME}.serve:serve", "Show workflows and runs on a page of this machine"),
         "graph": Entry(f"{_HOME}.graph:graph", "Draw a workflow or what a run did"),
         "cache": Entry(f"{_HOME}.cache:cache", "Look at the replies kept for other runs"),
     }

@@ -62,6 +62,20 @@ class Lock:
             os.close(handle)
 
 
+def holder(path: Path) -> int | None:
+    """Return the living process of this machine that signed the lock at *path* last, or None.
+
+    It is for showing: whether the lock is free, only `Lock.take` finds out, and a reader that tried
+    would keep a run from starting.
+    """
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        said = json.loads(path.read_bytes()[:_SIZE])
+        number = int(said["pid"])
+        if said["host"] == socket.gethostname() and number > 0 and _lives(number):
+            return number
+    return None
+
+
 def _sign(handle: int) -> None:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": started}
@@ -81,6 +95,10 @@ def _holder(handle: int) -> str:
 
 if sys.platform == "win32":
 
+    def _lives(process: int) -> bool:
+        del process  # to ask, as below, would end it there
+        return True
+
     def _locked(handle: int) -> bool:
         import msvcrt
 
@@ -93,6 +111,15 @@ if sys.platform == "win32":
         return True
 
 else:
+
+    def _lives(process: int) -> bool:
+        try:
+            os.kill(process, 0)
+        except PermissionError:  # another user's
+            return True
+        except OSError:
+            return False
+        return True
 
     def _locked(handle: int) -> bool:
         import fcntl
