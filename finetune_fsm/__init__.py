@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from finetune_fsm.loop.run import Run
     from finetune_fsm.loop.table import LoopState
     from finetune_fsm.observers.approver import Approver
+    from finetune_fsm.observers.debugger import Debugger
     from finetune_fsm.scenarios.benchmark import Benchmark
     from finetune_fsm.scenarios.compare import compare_workflows
     from finetune_fsm.scenarios.evaluate import run_suite
@@ -37,6 +38,7 @@ _HOMES = {
     "Benchmark": "scenarios.benchmark",
     "Budget": "llm.meter",
     "Completion": "llm.base",
+    "Debugger": "observers.debugger",
     "Entered": "loop.machine",
     "Entry": "loop.machine",
     "FinetuneError": "errors",
@@ -79,6 +81,7 @@ __all__ = [
     "Benchmark",
     "Budget",
     "Completion",
+    "Debugger",
     "Entered",
     "Entry",
     "FinetuneError",

@@ -17,6 +17,7 @@
     └─ MissingExtra(name)          an optional dependency is not installed      exit 2
     Cancelled(Exception)           somebody asked to stop; not an error         exit 130
     └─ BudgetSpent(budget)         what a person allowed is used up
+    Paused(Exception)              a debugger left the run as it is; not an error   exit 130
 
 A `Problem` is one thing wrong with a document: data, comparable, sortable. Whatever a scenario or
 a model can cause is data; exceptions are for a broken world.
@@ -276,6 +277,10 @@ class MissingExtra(FinetuneError):
 
 class Cancelled(Exception):
     """Somebody asked to stop while a call was under way; nothing is wrong."""
+
+
+class Paused(Exception):
+    """Somebody left a run where it stands, to go on in another way; nothing is wrong."""
 
 
 class BudgetSpent(Cancelled):

@@ -68,7 +68,7 @@ def test_the_library_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "my.test.yaml").write_text(tests.replace("simple-greeter.yaml", "my.yaml"))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, object] = {}
     for block in blocks:
         llm = load_script(example / "simple-greeter.script.yaml")

@@ -12,6 +12,8 @@ from finetune_fsm.cli.publish import REPORTS
 from finetune_fsm.errors import ExitCode, errors_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from finetune_fsm.cli.signals import Job
 
 
@@ -103,6 +105,7 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
 )
 @steering.approve("never")
 @REPORTS
+@steering.STEPS
 @options.LLM
 @options.EXECUTOR
 @options.JOBS
@@ -122,6 +125,8 @@ def finetune(  # noqa: PLR0913  # one argument per option
     max_time: float | None,
     cached: bool,
     reports: tuple[str, ...],
+    step: bool,
+    breakpoints: tuple[str, ...],
     **wishes: Unpack[_Wishes],
 ) -> ExitCode:
     """Improve a workflow: test it, analyse what fails, change it, keep what is better.
@@ -132,16 +137,19 @@ def finetune(  # noqa: PLR0913  # one argument per option
 
     Ctrl+C keeps the best so far; twice stops at once.
     """
+    from contextlib import closing
+
     from finetune_fsm import api
     from finetune_fsm.cli.files import regular
     from finetune_fsm.cli.models import open_chosen
     from finetune_fsm.cli.report import check_reports, reported
-    from finetune_fsm.cli.session import ended, hands
+    from finetune_fsm.cli.session import hands
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.llm.meter import Budget
 
     if wishes["approval"] != "never":
         steering.demand_terminal(f"--approve {wishes['approval']}", "--approve never asks nobody")
+    debugger_of = steering.debugger_for(console, step=step, breakpoints=breakpoints)
     workflow = regular(file, "finetune")
     _check_files(console, file, wishes["tests"])
     if wishes["output"]:
@@ -151,19 +159,31 @@ def finetune(  # noqa: PLR0913  # one argument per option
     api.settings_for(workflow, budget=budget, **wishes)
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
-        with (
-            api.open_run(
-                workflow,
-                llm=chosen.llm,
-                spec=chosen.spec,
-                **hands(console, job, cached=cached, approval=wishes["approval"]),
-                budget=budget,
-                **wishes,
-            ) as session,
-            reported(console, session.folder, reports),
-        ):
-            return ended(console, job, session)
+        debugger = debugger_of(job)
+        approval = wishes["approval"]
+        taken = hands(console, job, cached=cached, approval=approval, debugger=debugger)
+
+        def first() -> ExitCode:
+            chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
+            with (
+                closing(chosen.llm),  # in a fork, a model that plays a script begins it anew
+                api.open_run(
+                    workflow, llm=chosen.llm, spec=chosen.spec, budget=budget, **taken, **wishes
+                ) as session,
+                reported(console, session.folder, reports),
+            ):
+                return steering.watched(console, job, session, debugger)
+
+        def again(fork: Path) -> ExitCode:
+            chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)
+            with (
+                closing(chosen.llm),  # in a fork, a model that plays a script begins it anew
+                api.reopen_run(fork, llm=chosen.llm, spec=chosen.spec, **taken) as session,
+                reported(console, session.folder, reports),
+            ):
+                return steering.watched(console, job, session, debugger)
+
+        return steering.followed(console, debugger, first, again)
 
     return supervised(work)
 

@@ -28,7 +28,7 @@ import click
 
 from finetune_fsm.cli.console import Console
 from finetune_fsm.cli.registry import Commands
-from finetune_fsm.errors import Cancelled, ExitCode, FinetuneError, InvalidDocument
+from finetune_fsm.errors import Cancelled, ExitCode, FinetuneError, InvalidDocument, Paused
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.sinks import one_line
 
@@ -123,7 +123,7 @@ def _ended(console: Console, given: list[str]) -> ExitCode:
             return ExitCode(commands.invoke(context) or 0)
     except click.exceptions.Exit as ended:  # after --help and --version
         return ExitCode(ended.exit_code)
-    except (KeyboardInterrupt, click.Abort, Cancelled):
+    except (KeyboardInterrupt, click.Abort, Cancelled, Paused):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         raise

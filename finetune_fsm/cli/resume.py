@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
@@ -11,6 +12,8 @@ from finetune_fsm.cli.console import Console
 from finetune_fsm.errors import ExitCode
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from finetune_fsm.cli.signals import Job
 
 ITERATION_LIMIT = 1_000  # that of the library, here so that help need not import it
@@ -40,6 +43,7 @@ class Again(TypedDict):
     help="Go on with the workflow and the tests as they were when the run began",
 )
 @steering.approve(None)
+@steering.STEPS
 @options.URL
 @options.LLM
 @options.EXECUTOR
@@ -60,6 +64,8 @@ def resume(  # noqa: PLR0913  # one argument per option
     executor: str | None,
     cached: bool,
     approval: str | None,
+    step: bool,
+    breakpoints: tuple[str, ...],
     **again: Unpack[Again],
 ) -> ExitCode:
     """Go on with a run that was stopped, killed or out of budget.
@@ -68,9 +74,11 @@ def resume(  # noqa: PLR0913  # one argument per option
     is asked again for what it said. Limits that are given hold instead of the run's own, for all
     its sessions together.
     """
+    from contextlib import closing
+
     from finetune_fsm import api
     from finetune_fsm.cli.models import open_chosen
-    from finetune_fsm.cli.session import ended, hands
+    from finetune_fsm.cli.session import hands
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.loop.settings import Approval
     from finetune_fsm.observers.narrator import shown
@@ -86,23 +94,33 @@ def resume(  # noqa: PLR0913  # one argument per option
     budget = type(before)(
         max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
     )
+    debugger_of = steering.debugger_for(console, step=step, breakpoints=breakpoints)
     named = llm_spec or ollama_urls or executor
     spec = llm_spec if named else history.beginning.llm or None
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, urls=ollama_urls, spec=spec, executor=executor)
-        with api.reopen_run(
-            folder,
-            llm=chosen.llm,
-            spec=chosen.spec,
-            budget=budget,
-            approval=asked,
-            **again,
-            **hands(console, job, cached=cached, approval=asked),
-        ) as session:
-            spent = session.loop.run.usage.calls
-            where = f"iteration {session.loop.run.iteration}, {session.loop.state}"
-            console.tell(f"Going on with {shown(folder)}: {where}, {spent} LLM calls so far")
-            return ended(console, job, session)
+        debugger = debugger_of(job)
+        taken = hands(console, job, cached=cached, approval=asked, debugger=debugger)
+
+        def reopened(place: Path) -> ExitCode:
+            chosen = open_chosen(console, job, urls=ollama_urls, spec=spec, executor=executor)
+            with (
+                closing(chosen.llm),  # in a fork, a model that plays a script begins it anew
+                api.reopen_run(
+                    place,
+                    llm=chosen.llm,
+                    spec=chosen.spec,
+                    budget=budget,
+                    approval=asked,
+                    **again,
+                    **taken,
+                ) as session,
+            ):
+                spent = session.loop.run.usage.calls
+                where = f"iteration {session.loop.run.iteration}, {session.loop.state}"
+                console.tell(f"Going on with {shown(place)}: {where}, {spent} LLM calls so far")
+                return steering.watched(console, job, session, debugger)
+
+        return steering.followed(console, debugger, partial(reopened, folder), reopened)
 
     return supervised(work)

@@ -81,7 +81,14 @@ def how_to_resume(folder: Path) -> str:
     return f"to go on: agentmech resume {shlex.quote(shown(folder))}"
 
 
-def hands(console: Console, job: Job, *, cached: bool, approval: str | None = None) -> Hands:
+def hands(
+    console: Console,
+    job: Job,
+    *,
+    cached: bool,
+    approval: str | None = None,
+    debugger: Observer | None = None,
+) -> Hands:
     """Return who takes part in a run from the command line.
 
     Args:
@@ -89,6 +96,7 @@ def hands(console: Console, job: Job, *, cached: bool, approval: str | None = No
         job: Can be stopped.
         cached: Whether replies are kept for other runs.
         approval: Which drafts a person is asked about; none when never or None.
+        debugger: Told of every moment last, and may stop there.
     """
     from finetune_fsm.cli.status import watched
     from finetune_fsm.cli.steering import dialogue
@@ -101,7 +109,7 @@ def hands(console: Console, job: Job, *, cached: bool, approval: str | None = No
     standing = Standing()
     return Hands(
         approve=Approver(dialogue(console, job), introduce=introduce) if asked else approve_all,
-        observers=(standing, _teller(console)),
+        observers=(standing, _teller(console), *((debugger,) if debugger else ())),
         watch=watched(console, job, standing),
         note=console.warn,
         stop=job.stop,

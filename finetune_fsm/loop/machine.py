@@ -53,6 +53,18 @@ class Leaving:
     run: Run
 
 
+class Instead(Exception):  # no error, but an observer's way to say it
+    """Raised by an observer at `Entered`: *handler* does the work of this one step.
+
+    Attributes:
+        handler: As one of those that the loop has by state.
+    """
+
+    def __init__(self, handler: Handler) -> None:
+        super().__init__(handler)
+        self.handler = handler
+
+
 Moment = Entered | Leaving
 Observer = Callable[[Moment], None]
 """Told of every moment; ``list.append`` is one."""
@@ -138,14 +150,25 @@ class Loop:
     def step(self) -> Entry:
         """Work in the present state and move on; return the entry.
 
+        An observer that raises `Cancelled` when the state is entered ends the run there, with the
+        best kept; one that raises `Instead` has the step done in another way.
+
         Raises:
             LLMError: the world broke; the loop stands where it stood.
             StorageError: the same.
             NoRuleError: the table has a hole.
         """
         state = self.state
-        self._tell(Entered(state, self.run))
-        return self._take(state, self._work(state))
+        handler = self._handlers[state]
+        try:
+            self._tell(Entered(state, self.run))
+        except Instead as instead:
+            handler = instead.handler
+        except Cancelled:
+            if state is LoopState.FINISHING:
+                raise
+            return self._take(state, Interrupted())
+        return self._take(state, self._work(state, handler))
 
     def interrupt(self, ending: Ending, message: str = "") -> None:
         """Go to FINISHING from wherever the loop stands, and finish; the best so far is kept."""
@@ -154,12 +177,12 @@ class Loop:
         for _ in self:
             pass
 
-    def _work(self, state: LoopState) -> Outcome:
+    def _work(self, state: LoopState, handler: Handler) -> Outcome:
         stop = self._tools.stop
         try:
             if stop and state is not LoopState.FINISHING:
                 stop.check()
-            return self._handlers[state](self.run, self._tools)
+            return handler(self.run, self._tools)
         except BudgetSpent as spent:
             return Interrupted(SPENT[spent.budget])
         except Cancelled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -138,3 +139,52 @@ def test_the_document_stands_alone_on_standard_output(place: Path) -> None:
     import json
 
     assert json.loads((place / "out.json").read_text())["status"] == "solved"
+
+
+DEBUG = "(agentmech) "
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--step",), "--step asks a person"),
+        (("--break", "MODIFYING"), "--break asks a person"),
+        (("--break", "saving,modfying"), "did you mean 'MODIFYING'?"),
+    ],
+)
+def test_no_debugger_without_a_terminal_or_with_an_unknown_state(
+    options: tuple[str, ...], said: str, agentmech: Agentmech, place: Path
+) -> None:
+    done = agentmech(*FINETUNE, *options)
+    assert done.code == 2
+    assert said in done.err
+    assert not (place / "greeter.agentmech").exists()
+
+
+def test_a_person_steps_goes_back_and_goes_on_in_a_fork(place: Path) -> None:
+    with session(place, "--step") as screen:
+        at = typed(screen, DEBUG, b"n\n")
+        at = typed(screen, DEBUG, b"break checking\n", at)
+        at = typed(screen, DEBUG, b"c\n", at)
+        screen.wait_for("[CHECKING]", after=at)
+        at = typed(screen, DEBUG, b"p diff\n", at)
+        at = typed(screen, DEBUG, b"b 1\n", at)
+        screen.wait_for("stays as it is; going on in", after=at)
+        at = typed(screen, DEBUG, b"clear CHECKING\n", at)
+        typed(screen, DEBUG, b"c\n", at)
+        assert screen.wait()[0] == 0, screen.text
+    assert "Greet the person called {{name}} by name" in re.sub(r"\x1b\[[\d;]*m", "", screen.text)
+    old, fork = map(load, places.in_home(place / "greeter.agentmech"))
+    assert (old.state, fork.done) == ("CHECKING", True)
+    assert old.entries[: len(old.entries) - 1] == fork.entries[: len(old.entries) - 1]
+    assert (place / "greeter.finetuned.yaml").exists()
+
+
+def test_ctrl_c_in_the_debugger_quits_and_the_run_can_be_resumed(
+    agentmech: Agentmech, place: Path
+) -> None:
+    with session(place, "--break", "ANALYZING") as screen:
+        typed(screen, DEBUG, CTRL_C)
+        assert screen.wait()[0] == 130
+    assert "to go on: agentmech resume" in screen.text
+    assert agentmech("resume", *FINETUNE[2:]).code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve import proposals
-from finetune_fsm.improve.model import Attempt, Draft, Strategy
+from finetune_fsm.improve.model import Attempt, Draft, Strategy, Suspect
 from finetune_fsm.improve.strategies import Brief
 from finetune_fsm.loop.outcomes import Modified
 from finetune_fsm.loop.run import Run
@@ -20,9 +20,12 @@ def handle(run: Run, tools: Toolbox) -> Modified:
     Raises:
         LLMError: the world broke.
     """
-    attempt = run.attempt if run.problems else _next(run)
-    if attempt is None:
-        return Modified()
+    attempt = next_of(run)
+    return Modified() if attempt is None else attempted(run, tools, attempt)
+
+
+def attempted(run: Run, tools: Toolbox, attempt: Attempt) -> Modified:
+    """Make the draft that *attempt* stands for; raises as `handle` does."""
     if attempt.strategy is Strategy.REPAIR:
         return _repair(run, attempt)
     if attempt.strategy is Strategy.MERGE:
@@ -30,7 +33,10 @@ def handle(run: Run, tools: Toolbox) -> Modified:
     return _proposal(run, attempt, tools)
 
 
-def _next(run: Run) -> Attempt | None:
+def next_of(run: Run) -> Attempt | None:
+    """Return what is tried next: the last attempt while it is repaired, else the plan's next."""
+    if run.problems:
+        return run.attempt
     assert run.analysis is not None  # noqa: S101  # the table comes here only after an analysis
     return proposals.next_attempt(run.analysis, run.tried, run.means)
 
@@ -49,8 +55,7 @@ def _merge(run: Run, attempt: Attempt) -> Modified:
 def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
     assert run.analysis is not None  # noqa: S101  # as above
     suspect = run.analysis.suspects[attempt.index]
-    settings, structure = run.settings, run.means.structure
-    brief = Brief(best_of(run), run.shown, suspect, settings.model, settings.seed, structure)
+    brief = _brief(run, suspect)
     reply = tools.ask(proposals.request(brief, attempt, run.problems))
     if isinstance(reply, Problem):
         return Modified(attempt, None, (reply,))
@@ -59,6 +64,18 @@ def _proposal(run: Run, attempt: Attempt, tools: Toolbox) -> Modified:
         return Modified(attempt, None, (read,))
     edits, why = read
     return _drafted(run, attempt, edits, why or suspect.reason, suspect.scenarios)
+
+
+def question(run: Run, attempt: Attempt) -> str:
+    """Return what a model is asked for *attempt*, which is not free, as it would read it."""
+    assert run.analysis is not None  # noqa: S101  # as above
+    brief = _brief(run, run.analysis.suspects[attempt.index])
+    return proposals.request(brief, attempt, run.problems).text
+
+
+def _brief(run: Run, suspect: Suspect) -> Brief:
+    settings, structure = run.settings, run.means.structure
+    return Brief(best_of(run), run.shown, suspect, settings.model, settings.seed, structure)
 
 
 def _drafted(
