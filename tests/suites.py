@@ -128,6 +128,9 @@ _FIELDS: dict[AssertionType, st.SearchStrategy[dict[str, object]]] = {
     AssertionType.JSON_PATH: st.fixed_dictionaries(
         {"path": st.sampled_from(["$.a[0]", "a", "$"]), "value": st.just("") | JSON.map(canonical)}
     ),
+    AssertionType.LLM_RUBRIC: st.fixed_dictionaries(
+        {"value": _TELLING["value"], "model": st.sampled_from(["", "judge"])}
+    ),
     AssertionType.STATE_REACHED: _STATE,
     AssertionType.STATE_NOT_REACHED: _STATE,
     AssertionType.PATH: st.fixed_dictionaries(
@@ -153,6 +156,8 @@ def scenarios() -> st.SearchStrategy[Scenario]:
         description=texts(),
         generated=st.booleans(),
         pass_score=st.sampled_from([1.0, 0.5]),
+        repeat=st.sampled_from([1, 3]),
+        pass_rate=st.sampled_from([1.0, 0.5]),
     )
 
 

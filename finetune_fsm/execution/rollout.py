@@ -59,6 +59,25 @@ class RunError:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a model said of what a rollout left behind.
+
+    Attributes:
+        question: A digest of what was asked; equal questions about one rollout are asked once.
+        model: Who was asked.
+        holds: The answer; None when there was none that could be used.
+        reason: Why, a sentence of the model, or why there is no answer.
+        usage: What it took.
+    """
+
+    question: str
+    model: str
+    holds: bool | None
+    reason: str = ""
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
 class Rollout:
     """One execution of a workflow.
 
@@ -70,6 +89,8 @@ class Rollout:
         error: Set when `status` is failed.
         warnings: What a person should know, such as an unknown placeholder; each once.
         seconds: Wall time.
+        judgements: What a model said of it, where a scenario asks for that.
+        further: Other draws of the same scenario, where it asks for several.
     """
 
     status: RunStatus
@@ -79,13 +100,23 @@ class Rollout:
     error: RunError | None = None
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    judgements: tuple[Judgement, ...] = ()
+    further: tuple[Rollout, ...] = ()
 
     def without_texts(self) -> Rollout:
         """Return the same with nothing of what was asked, said and saved."""
         visits = tuple(replace(visit, prompt="", completion="") for visit in self.visits)
-        return replace(self, visits=visits, variables={})
+        judgements = tuple(replace(judgement, reason="") for judgement in self.judgements)
+        further = tuple(rollout.without_texts() for rollout in self.further)
+        return replace(self, visits=visits, variables={}, judgements=judgements, further=further)
 
     @property
     def usage(self) -> Usage:
         """LLM calls of all visits."""
         return sum((visit.usage for visit in self.visits), Usage())
+
+    @property
+    def spent(self) -> Usage:
+        """LLM calls of all visits, of the judge, and of further draws."""
+        judged = sum((judgement.usage for judgement in self.judgements), Usage())
+        return sum((rollout.spent for rollout in self.further), self.usage + judged)

@@ -38,6 +38,10 @@ _NO_TEXT = re.compile(
 _PIECE = re.compile(r"[\w ',.:;!\u2019-]+")
 
 
+_NO_ANSWER = RUN_TYPES | {AssertionType.LLM_RUBRIC}
+"""A rule is an instruction, as a prompt may hold; names of states are the workflow's own."""
+
+
 def literals(suite: Suite) -> frozenset[str]:
     """Return the texts of *suite* that would give an answer away. Pure.
 
@@ -53,8 +57,8 @@ def literals(suite: Suite) -> frozenset[str]:
 
 
 def _expected(assertion: Assertion) -> Iterator[str]:
-    """The texts that an answer is held against; names of states are the workflow's own."""
-    if assertion.type in RUN_TYPES or assertion.is_pattern:
+    """The texts that an answer is held against."""
+    if assertion.type in _NO_ANSWER or assertion.is_pattern:
         return
     if assertion.type is AssertionType.JSON_PATH:
         yield from _data_in(assertion.value)

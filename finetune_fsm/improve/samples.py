@@ -98,4 +98,4 @@ def report_of(found: Mapping[int, ScenarioResult]) -> SuiteReport:
 
 def usage_of(samples: Iterable[Sample]) -> Usage:
     """What the rollouts took, as if none of their questions had been asked before. Pure."""
-    return sum((sample.rollout.usage for sample in samples), Usage())
+    return sum((sample.rollout.spent for sample in samples), Usage())

@@ -54,6 +54,7 @@ class _Judgement:
     verdict: Verdict
     error: str
     assertions: tuple[_Check, ...]
+    draws: tuple[Verdict, ...] = ()
 
 
 def entry_data(entry: Entry, run: Run) -> Mapping[str, object]:
@@ -101,6 +102,7 @@ def _slim(result: ScenarioResult) -> _Judgement:
         result.verdict,
         result.error,
         tuple(_Check(a.verdict, a.message, a.actual) for a in result.assertions),
+        result.draws,
     )
 
 
@@ -119,7 +121,7 @@ def _full(tried: Tried, lap: Lap, said: tuple[_Judgement, ...], run: Run) -> Tri
 
 def _result(scenario: Scenario, sample: Sample, said: _Judgement) -> ScenarioResult:
     checks = _checks(scenario, said)
-    return ScenarioResult(scenario, sample.rollout, said.verdict, checks, said.error)
+    return ScenarioResult(scenario, sample.rollout, said.verdict, checks, said.error, said.draws)
 
 
 def _checks(scenario: Scenario, said: _Judgement) -> tuple[AssertionResult, ...]:

@@ -18,6 +18,9 @@ HEADER = (
     "llm_calls",
     "tokens",
     "reasons",
+    "score",
+    "runs",
+    "runs_passed",
 )
 """Columns; new ones come at the end. Reasons are lines of one cell."""
 
@@ -47,8 +50,8 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
     return stream.getvalue()
 
 
-def _row(result: ScenarioResult) -> tuple[str | int, ...]:
-    usage = result.rollout.usage
+def _row(result: ScenarioResult) -> tuple[str | float, ...]:
+    usage = result.rollout.spent
     return (
         _cell(result.scenario.name),
         _cell(result.scenario.description),
@@ -59,6 +62,9 @@ def _row(result: ScenarioResult) -> tuple[str | int, ...]:
         usage.calls,
         usage.tokens,
         _cell("\n".join(reasons(result))),
+        round(result.score, 6),
+        len(result.draws) or 1,
+        result.passed_draws if result.draws else int(result.passed),
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from finetune_fsm.scenarios.fields import document_of
 from finetune_fsm.scenarios.model import AssertionResult, ScenarioResult, SuiteReport, Verdict
+from finetune_fsm.scenarios.statistics import wilson
 from finetune_fsm.sinks import json_text
 
 FORMAT = 1
-"""1: AgentMech's fields; format, verdict, errors, score, llm_calls and tokens are ours."""
+"""1: AgentMech's fields; format, verdict, errors, score, draws, llm_calls and tokens are ours."""
 
 
 def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
@@ -47,7 +48,7 @@ def shape(report: SuiteReport, *, workflow: str, timestamp: str) -> Mapping[str,
 
 
 def _test(result: ScenarioResult) -> Mapping[str, object]:
-    usage = result.rollout.usage
+    usage = result.rollout.spent
     return {
         "name": result.scenario.name,
         "description": result.scenario.description,
@@ -57,6 +58,7 @@ def _test(result: ScenarioResult) -> Mapping[str, object]:
         **({"error": result.error} if result.error else {}),
         "assertions": [_assertion(found) for found in result.assertions],
         "score": result.score,
+        **({"draws": _draws(result)} if result.draws else {}),
         "llm_calls": usage.calls,
         "tokens": usage.tokens,
     }
@@ -70,6 +72,18 @@ def _assertion(found: AssertionResult) -> Mapping[str, object]:
         "passed": found.verdict is Verdict.PASSED,
         "verdict": str(found.verdict),
         "message": found.message,
+    }
+
+
+def _draws(result: ScenarioResult) -> Mapping[str, object]:
+    """The runs of one scenario, with the 95 % interval of the pass rate."""
+    interval = wilson(result.passed_draws, len(result.draws))
+    return {
+        "total": len(result.draws),
+        "passed": result.passed_draws,
+        "low": interval.low,
+        "high": interval.high,
+        "verdicts": [str(verdict) for verdict in result.draws],
     }
 
 

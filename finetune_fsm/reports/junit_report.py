@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from finetune_fsm.reports.text_report import draws_line
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport, Verdict
 from finetune_fsm.sinks import one_line, xml
 
@@ -69,6 +70,8 @@ def _explain(element: Element, result: ScenarioResult) -> None:
     reasons = [found.message for found in result.failures]
     if result.error:
         reasons.insert(0, result.error)
+    if result.draws:
+        reasons.insert(0, draws_line(result))
     element.set("message", _attribute(reasons[0]))
     element.set("type", "run" if result.error else str(result.failures[0].assertion.type))
     values = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from finetune_fsm.reports.text_report import duration, percent
+from finetune_fsm.reports.text_report import draws_line, duration, percent
 from finetune_fsm.scenarios.model import AssertionResult, ScenarioResult, SuiteReport, Verdict
 from finetune_fsm.sinks import clean, one_line
 
@@ -101,6 +101,8 @@ def _paragraphs(number: int, result: ScenarioResult) -> Iterator[str]:
     if scenario.description.strip():
         yield escaped(scenario.description)
     yield f"Duration: {duration(result.rollout.seconds)}"
+    if result.draws:
+        yield f"Runs: {draws_line(result)}"
     if result.error:
         yield f"Error: {escaped(result.error)}"
     if result.assertions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from finetune_fsm.scenarios.model import ScenarioResult, SuiteReport, Verdict
+from finetune_fsm.scenarios.statistics import wilson
 from finetune_fsm.sinks import one_line
 
 WORDS = {Verdict.PASSED: "PASS ", Verdict.FAILED: "FAIL ", Verdict.ERROR: "ERROR"}
@@ -30,8 +31,17 @@ def render(report: SuiteReport, *, workflow: str, timestamp: str) -> str:
 def scenario_lines(result: ScenarioResult) -> tuple[str, ...]:
     """Return one line, and one more for each reason why *result* did not pass."""
     took = duration(result.rollout.seconds)
-    head = f"{WORDS[result.verdict]} {shown_name(result)}  {took}"
+    drawn = f"  {draws_line(result)}" if result.draws and result.passed else ""
+    head = f"{WORDS[result.verdict]} {shown_name(result)}  {took}{drawn}"
     return (head, *(f"      {reason}" for reason in reasons(result)))
+
+
+def draws_line(result: ScenarioResult) -> str:
+    """Return how many of *result*'s draws passed, with the 95 % interval of the pass rate."""
+    passed, many = result.passed_draws, len(result.draws)
+    found = wilson(passed, many)
+    low, high = round(100 * found.low), round(100 * found.high)
+    return f"{passed} of {many} runs passed, {low} to {high} %"
 
 
 def shown_name(result: ScenarioResult) -> str:
@@ -41,6 +51,9 @@ def shown_name(result: ScenarioResult) -> str:
 
 def reasons(result: ScenarioResult) -> Iterator[str]:
     """Yield, a line each, why *result* did not pass."""
+    if result.draws and not result.passed:
+        wanted = f"{100 * result.scenario.pass_rate:g}"
+        yield f"{draws_line(result)}, and {wanted} % must; one of the others:"
     if result.error:
         yield f"the run failed: {one_line(result.error, limit=_LIMIT)}"
     for found in result.failures:

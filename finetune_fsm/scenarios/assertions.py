@@ -14,6 +14,7 @@ from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.scenarios.json_checks import JSON_CHECKS
 from finetune_fsm.scenarios.model import Assertion, AssertionResult, AssertionType, Verdict
 from finetune_fsm.scenarios.patterns import Found, NotFound, Unanswered, search
+from finetune_fsm.scenarios.rubric import rubric_check
 from finetune_fsm.scenarios.run_checks import RUN_CHECKS
 from finetune_fsm.scenarios.text_checks import TEXT_CHECKS, bare
 from finetune_fsm.scenarios.wording import shown
@@ -48,6 +49,9 @@ def _judged(assertion: Assertion, rollout: Rollout) -> AssertionResult:
     if actual is None:
         message = f"{_named(assertion)} was never set"
         return AssertionResult(assertion, Verdict.FAILED, message)
+    if assertion.type is AssertionType.LLM_RUBRIC:
+        verdict, fact = rubric_check(assertion, rollout)
+        return AssertionResult(assertion, verdict, f"{_named(assertion)} {fact}", actual)
     if assertion.type in _CHECKS:
         verdict, fact = _CHECKS[assertion.type](assertion, bare(actual))
         return AssertionResult(assertion, verdict, f"{_named(assertion)} {fact}", actual)

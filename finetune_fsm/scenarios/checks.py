@@ -132,6 +132,7 @@ def _doubts(document: object, names: Vocabulary | None) -> Iterator[Problem]:
     for path, scenario in _mappings(document, "test_scenarios", ()):
         if names:
             yield from _missing_inputs(scenario, names, path)
+        yield from _idle_rate(scenario, path)
         assertions = list(_mappings(scenario, "assertions", path))
         for place, raw in assertions:
             yield from _slashes(raw, place)
@@ -226,6 +227,13 @@ def _slashes(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:
     if len(value) > 2 and value.startswith("/") and value.rstrip("gimsuy").endswith("/"):
         message = "the slashes are part of the pattern"
         yield _warning("slashes", message, "leave them out", (*path, "value"))
+
+
+def _idle_rate(scenario: Mapping[str, object], path: Path) -> Iterator[Problem]:
+    if "pass_rate" in scenario and scenario.get("repeat", 1) == 1:
+        hint = "say how often to run it with 'repeat'"
+        message = "'pass_rate' changes nothing for a single run"
+        yield _warning("no_effect", message, hint, (*path, "pass_rate"))
 
 
 def _idle_keys(raw: Mapping[str, object], path: Path) -> Iterator[Problem]:

@@ -31,6 +31,7 @@ from finetune_fsm.scenarios.model import (
     share,
 )
 from finetune_fsm.scenarios.parallel import in_flight
+from finetune_fsm.scenarios.rubric import judge_of, judgements_of
 from finetune_fsm.workflow.model import Workflow
 
 OnDone = Callable[[int, int], None]
@@ -55,7 +56,9 @@ def roll_out(
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
 ) -> Rollout:
-    """Run *workflow* once with the inputs of *scenario*, in a run directory that goes away.
+    """Run *workflow* with the inputs of *scenario*, each time in a run directory that goes away.
+
+    It is run as often as the scenario's `repeat` says, and what its rubrics ask for is judged.
 
     Args:
         workflow: A valid workflow.
@@ -63,7 +66,7 @@ def roll_out(
         llm: Answers the prompt states.
         seed: Seed of states that set none; their temperature is 0.
         draw: The how-manieth rollout of this scenario it is, 0 the first. Each is asked anew, and
-            where the seed is not a state's own, with another one.
+            where the seed is not a state's own, with another one. One with `repeat` n takes n.
         options: Limits; its `defaults` go before seed and temperature.
         stop: Ends it early.
 
@@ -74,16 +77,35 @@ def roll_out(
         Cancelled: *stop* was asked for.
     """
     defaults = {"temperature": 0, "seed": seed, **options.defaults}
+    settings = replace(options, defaults=defaults, fatal_raises=True)
+    draws = range(draw * scenario.repeat, (draw + 1) * scenario.repeat)
+    made = [_rolled(workflow, scenario, llm, replace(settings, draw=n), stop) for n in draws]
+    return together(scenario, made)
+
+
+def _rolled(
+    workflow: Workflow, scenario: Scenario, llm: LLM, settings: Settings, stop: Stop | None
+) -> Rollout:
     rollout = run_workflow(
-        workflow,
-        llm,
-        inputs=MappingInputs(scenario.inputs),
-        options=replace(options, defaults=defaults, fatal_raises=True, draw=draw),
-        stop=stop,
+        workflow, llm, inputs=MappingInputs(scenario.inputs), options=settings, stop=stop
     )
     if rollout.status is RunStatus.STOPPED:
         raise Cancelled
-    return rollout
+    found = judgements_of(scenario, rollout, llm, model=judge_of(workflow), stop=stop)
+    return replace(rollout, judgements=found) if found else rollout
+
+
+def together(scenario: Scenario, draws: Sequence[Rollout]) -> Rollout:
+    """Return *draws*, at least one, as one rollout: one that shows the verdict, then the others.
+
+    Pure, but for the process in which patterns are searched.
+    """
+    if len(draws) == 1:
+        return draws[0]
+    verdicts = [_judged(scenario, rollout).verdict for rollout in draws]
+    whole = _verdict([(1, verdict) for verdict in verdicts], scenario.pass_rate)
+    shown = verdicts.index(whole) if whole in verdicts else 0
+    return replace(draws[shown], further=(*draws[:shown], *draws[shown + 1 :]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +182,18 @@ def roll_out_each(  # noqa: PLR0913  # as of run_suite
 def judge_rollout(scenario: Scenario, rollout: Rollout) -> ScenarioResult:
     """Return what *scenario* says of *rollout*; every assertion is made, even of a failed run.
 
+    Of several draws each is judged, and what is told in full is the first.
     Pure, but for the process in which patterns are searched.
     """
+    if not rollout.further:
+        return _judged(scenario, rollout)
+    every = [_judged(scenario, each) for each in (rollout, *rollout.further)]
+    draws = tuple(result.verdict for result in every)
+    verdict = _verdict([(1, each) for each in draws], scenario.pass_rate)
+    return replace(every[0], verdict=verdict, draws=draws)
+
+
+def _judged(scenario: Scenario, rollout: Rollout) -> ScenarioResult:
     results = tuple(judge(assertion, rollout) for assertion in scenario.assertions)
     weighed = [(result.assertion.weight, result.verdict) for result in results]
     error = _error_of(rollout)

@@ -13,6 +13,7 @@ ASSERTION_KEYS = frozenset(
     {
         *("target", "value", "values", "case_sensitive", "regex", "not", "weight", "min", "max"),
         *("unit", "tolerance", "threshold", "schema", "path", "states", "state", "exact"),
+        "model",
     }
 )
 """Keys that change what an assertion of some type says."""
@@ -42,6 +43,7 @@ def assertion_of(item: Mapping[str, object]) -> Assertion:
         tolerance=_number(item, "tolerance", _DEFAULT.tolerance),
         threshold=_number(item, "threshold", _DEFAULT.threshold),
         exact=item.get("exact") is True,
+        model=str(item.get("model", "")),
     )
 
 
@@ -71,6 +73,7 @@ def document_of(assertion: Assertion) -> dict[str, object]:
         ("tolerance", assertion.tolerance, _DEFAULT.tolerance),
         ("threshold", assertion.threshold, _DEFAULT.threshold),
         ("exact", assertion.exact, False),
+        ("model", assertion.model, ""),
         ("not", assertion.negated, False),
         ("weight", assertion.weight, _DEFAULT.weight),
         ("description", assertion.description, ""),

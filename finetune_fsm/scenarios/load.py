@@ -163,6 +163,8 @@ def _scenario(item: Mapping[str, object]) -> Scenario:
         description=str(item.get("description") or ""),
         generated=item.get("generated") is True,
         pass_score=float(cast("float", item.get("pass_score", 1.0))),
+        repeat=int(cast("int", item.get("repeat", 1))),
+        pass_rate=float(cast("float", item.get("pass_rate", 1.0))),
     )
 
 
@@ -187,6 +189,8 @@ def _scenario_document(scenario: Scenario) -> dict[str, object]:
         "generated": scenario.generated,
         "inputs": inputs,
         "pass_score": "" if scenario.pass_score == 1 else scenario.pass_score,
+        "repeat": "" if scenario.repeat == 1 else scenario.repeat,
+        "pass_rate": "" if scenario.pass_rate == 1 else scenario.pass_rate,
     }
     said = {key: value for key, value in fields.items() if value}
     return said | {"assertions": [document_of(a) for a in scenario.assertions]}

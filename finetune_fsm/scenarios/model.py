@@ -31,6 +31,7 @@ class AssertionType(StrEnum):
     SIMILARITY = "similarity"
     IS_JSON = "is_json"
     JSON_PATH = "json_path"
+    LLM_RUBRIC = "llm_rubric"
     STATE_REACHED = "state_reached"
     STATE_NOT_REACHED = "state_not_reached"
     PATH = "path"
@@ -77,7 +78,7 @@ class Assertion:
 
     Attributes:
         type: What is checked.
-        value: The wanted text, pattern, state or number; of ``json_path`` the wanted value as
+        value: The wanted text, pattern, state, number or rule; of ``json_path`` the wanted value as
             JSON, or empty where any will do.
         target: Variable that is looked at; empty for the types in `RUN_TYPES`.
         case_sensitive: Only for types that look for a text.
@@ -95,6 +96,7 @@ class Assertion:
         tolerance: Of ``numeric``: how far off the number may be, >= 0.
         threshold: Of ``similarity``: 0..1.
         exact: Of ``path``: whether these states are all there may be.
+        model: Of ``llm_rubric``: who judges; empty for the workflow's own model.
     """
 
     type: AssertionType
@@ -114,6 +116,7 @@ class Assertion:
     tolerance: float = 0.0
     threshold: float = SIMILAR
     exact: bool = False
+    model: str = ""
 
     @property
     def requirement(self) -> str:
@@ -166,6 +169,8 @@ class Scenario:
         description: For people.
         generated: Whether a model wrote it.
         pass_score: Share of the assertions, by weight, that must hold; above 0, at most 1.
+        repeat: How often it is run, 1 or more.
+        pass_rate: Share of those runs that must pass; above 0, at most 1.
     """
 
     name: str
@@ -174,6 +179,8 @@ class Scenario:
     description: str = ""
     generated: bool = False
     pass_score: float = 1.0
+    repeat: int = 1
+    pass_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +233,10 @@ class ScenarioResult:
         rollout: What happened.
         verdict: Passed when the run completed and all assertions passed, or as many as the
             scenario's `pass_score` asks for; error when it depends on one that could not be made.
-        assertions: One per assertion, in order.
+            Of several draws as many must pass as the scenario's `pass_rate` asks for.
+        assertions: One per assertion, in order; of several draws those of `rollout` itself.
         error: Why the run failed, or empty.
+        draws: The verdict of each draw, where there are several.
     """
 
     scenario: Scenario
@@ -235,6 +244,7 @@ class ScenarioResult:
     verdict: Verdict
     assertions: tuple[AssertionResult, ...] = ()
     error: str = ""
+    draws: tuple[Verdict, ...] = ()
 
     def without_texts(self) -> ScenarioResult:
         """Return the same without the rollout's texts; what the assertions looked at stays."""
@@ -244,6 +254,11 @@ class ScenarioResult:
     def passed(self) -> bool:
         """Whether everything held."""
         return self.verdict is Verdict.PASSED
+
+    @property
+    def passed_draws(self) -> int:
+        """How many draws passed."""
+        return self.draws.count(Verdict.PASSED)
 
     @property
     def failures(self) -> tuple[AssertionResult, ...]:
@@ -291,5 +306,5 @@ class SuiteReport:
 
     @property
     def usage(self) -> Usage:
-        """LLM calls of all rollouts."""
-        return sum((result.rollout.usage for result in self.results), Usage())
+        """LLM calls of all rollouts, their judges among them."""
+        return sum((result.rollout.spent for result in self.results), Usage())

@@ -24,6 +24,7 @@ _SENTENCES: Mapping[AssertionType, str] = {
     AssertionType.SIMILARITY: "the answer must{no} read much like: {value}",
     AssertionType.IS_JSON: "the answer must{no} be JSON and nothing else{keys}",
     AssertionType.JSON_PATH: "the answer must be JSON that {has} {path}{equal}",
+    AssertionType.LLM_RUBRIC: "the answer must{no} keep this rule: {value}",
     AssertionType.STATE_REACHED: "the run must{no} reach the state '{value}'",
     AssertionType.STATE_NOT_REACHED: "the run must{no} reach the state '{value}'",
     AssertionType.PATH: "the run must{no} visit {only}these states in this order: {values}",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finetune_fsm.execution.rollout import Rollout, RunStatus, Visit
+from finetune_fsm.execution.rollout import Judgement, Rollout, RunStatus, Visit
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.scenarios.checks import check
 from finetune_fsm.scenarios.evaluate import judge_rollout
 from finetune_fsm.scenarios.fields import ASSERTION_KEYS
 from finetune_fsm.scenarios.load import suite_of
 from finetune_fsm.scenarios.model import AssertionType, Scenario, Verdict
+from finetune_fsm.scenarios.rubric import question_of
+from finetune_fsm.scenarios.statistics import wilson
 from finetune_fsm.schema import SUITE, problems_in, schema
 from finetune_fsm.workflow.text import parse
 
@@ -60,9 +63,12 @@ def cases() -> list[tuple[str, str, str, str]]:
 @pytest.mark.parametrize(("name", "text", "verdict", "case"), cases())
 def test_what_the_page_says_of_a_type_is_so(name: str, text: str, verdict: str, case: str) -> None:
     scenario = scenario_of(f"{{name: A, assertions: [{text.strip()}]}}")
-    assert scenario.assertions[0].type == name
+    [assertion] = scenario.assertions
+    assert assertion.type == name
     wanted = Verdict.PASSED if verdict == "passes" else Verdict.FAILED
-    assert judge_rollout(scenario, rollout_of(case)).verdict is wanted
+    said = Judgement(question_of(assertion), "judge", "says yes" in case)
+    rollout = replace(rollout_of(case), judgements=(said,))
+    assert judge_rollout(scenario, rollout).verdict is wanted
 
 
 def test_every_type_has_a_section_with_an_example_of_both_verdicts() -> None:
@@ -89,3 +95,11 @@ def test_a_scenario_passes_from_its_score_on() -> None:
     right, wrong = (judge_rollout(scenario, rollout_of(text)) for text in ("`yes`", "`no`"))
     assert (right.verdict, right.score) == (Verdict.PASSED, 0.75)
     assert (wrong.verdict, wrong.score) == (Verdict.FAILED, 0.25)
+
+
+def test_a_scenario_is_run_as_often_as_the_page_says() -> None:
+    text = PAGE.split("### `repeat` and `pass_rate`")[1].split("```yaml\n")[1].split("```")[0]
+    scenario = scenario_of(text.replace("\n", "\n    ").strip())
+    assert (scenario.repeat, scenario.pass_rate) == (5, 0.8)
+    found = wilson(4, 5)
+    assert f"{100 * found.low:.0f} to {100 * found.high:.0f} %" in PAGE
