@@ -67,7 +67,10 @@ def find(*starts: Path, environ: Mapping[str, str] | None = None) -> Found:
 
 def upwards(start: Path) -> Iterator[Path]:
     """Yield *start* and the folders above it, up to a repository's root or the user's home."""
-    folder = Path(os.path.realpath(start))
+    try:
+        folder = Path(os.path.realpath(start))
+    except FileNotFoundError:  # the present folder was removed
+        return
     home = os.path.realpath(Path("~").expanduser())
     for each in (folder, *folder.parents):
         yield each

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+import speed
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
-import speed
 from latency import Seen
 
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), min_size=1, max_size=12)
