@@ -77,7 +77,7 @@ def _wishes() -> Markup:
         ),
         field("LLM calls at most", "max_calls", type="number", min="1", hint="Empty: no limit."),
         field(
-            "Drafts on trial in one iteration",
+            "Drafts in one iteration",
             "candidates",
             type="number",
             min="1",
@@ -109,7 +109,7 @@ def _asks(*, chosen: str) -> Markup:
     options = [
         element("option", _ASKS[name], value=name, selected=name == chosen) for name in names
     ]
-    label = element("label", "Ask me before a change goes on trial", for_="f-approval")
+    label = element("label", "Ask me about changes", for_="f-approval")
     choice = element("select", options, name="approval", id="f-approval")
     return element("p", label, choice, class_="field")
 

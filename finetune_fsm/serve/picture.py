@@ -10,7 +10,7 @@ from finetune_fsm.serve.markup import Markup, element
 
 _S = LoopState
 
-WIDTH, HEIGHT = 690, 250
+WIDTH, HEIGHT = 695, 250
 _BOX = (108, 32)
 
 PLACES: Mapping[LoopState, tuple[int, int]] = {
@@ -22,8 +22,8 @@ PLACES: Mapping[LoopState, tuple[int, int]] = {
     _S.MODIFYING: (348, 135),
     _S.ANALYZING: (491, 135),
     _S.CONFIRMING: (491, 222),
-    _S.FINISHING: (628, 222),
-    _S.DONE: (628, 135),
+    _S.FINISHING: (635, 222),
+    _S.DONE: (635, 135),
 }
 """Middles of the boxes, in units of the drawing."""
 
@@ -35,7 +35,7 @@ WAYS: Mapping[tuple[LoopState, LoopState], str] = {
     (
         _S.TESTING,
         _S.CONFIRMING,
-    ): "M545 50 C582 80 582 178 531 202",
+    ): "M545 50 C572 80 572 178 531 202",
     (_S.ANALYZING, _S.MODIFYING): "M437 135 L408 135",
     (_S.ANALYZING, _S.CONFIRMING): "M491 151 L491 200",
     (_S.MODIFYING, _S.CHECKING): "M294 130 L265 130",
@@ -43,8 +43,8 @@ WAYS: Mapping[tuple[LoopState, LoopState], str] = {
     (_S.CHECKING, _S.SAVING): "M205 119 L205 62",
     (_S.CHECKING, _S.ANALYZING): "M235 119 C260 82 436 82 461 114",
     (_S.CHECKING, _S.CONFIRMING): "M220 151 C245 205 340 222 431 222",
-    (_S.CONFIRMING, _S.FINISHING): "M545 222 L568 222",
-    (_S.FINISHING, _S.DONE): "M628 206 L628 157",
+    (_S.CONFIRMING, _S.FINISHING): "M545 222 L575 222",
+    (_S.FINISHING, _S.DONE): "M635 206 L635 157",
 }
 """How the arrows run; a test holds them to the loop's table."""
 

@@ -176,7 +176,7 @@ def _trial(trial: TrialRecord, candidate: Candidate, best: str, key: str, label:
         element("p", element("strong", "Why: "), why) if draft else element("p", why),
         element("p", f"Meant for: {aimed}", class_="faint") if aimed else None,
         element("p", scores),
-        element("p", f"{counts}. " if counts else "", _sentence(trial.reason)),
+        element("p", f"{counts}. " if counts else "", _sentence(trial.reason)) if draft else None,
         fold("What it changes", changed, key=key, opened=trial.accepted) if changed else None,
         class_="trial",
     )

@@ -9,7 +9,7 @@ from finetune_fsm.errors import Problem
 from finetune_fsm.improve.model import Draft
 from finetune_fsm.llm.cache import Store, folder
 from finetune_fsm.llm.meter import Budget
-from finetune_fsm.loop.machine import Loop
+from finetune_fsm.loop.machine import Entered, Loop, Moment, Observer
 from finetune_fsm.loop.outcomes import REFUSED
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.settings import Approval
@@ -72,6 +72,7 @@ def _finished(work: Work, loop: Loop) -> None:
 
 def _hands(work: Work) -> Hands:
     return Hands(
+        observers=(_tidy(work.board),),
         approve=approver(work),
         progress=_progress(work.board),
         note=_note(work.board),
@@ -120,6 +121,16 @@ def _question(work: Work, run: Run, draft: Draft, asked: int) -> Markup:
         label="A change to approve",
         live=True,
     )
+
+
+def _tidy(board: Board) -> Observer:
+    """Return an observer that takes the progress of one state away when the next begins."""
+
+    def observe(moment: Moment) -> None:
+        if isinstance(moment, Entered):
+            board.put("progress", Markup(""))
+
+    return observe
 
 
 def _progress(board: Board) -> Callable[[int, int], None]:
