@@ -20,6 +20,8 @@ from wire import Act, chat
 from finetune_fsm.runs.history import load
 from finetune_fsm.runs.places import find
 
+pytestmark = pytest.mark.cluster
+
 
 def greet(call: wire.Call) -> Iterable[Act]:
     prompt = call.json["messages"][-1]["content"]

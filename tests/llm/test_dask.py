@@ -37,6 +37,8 @@ from finetune_fsm.scenarios.evaluate import run_suite
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Scenario, Suite
 from finetune_fsm.workflow.model import State, StateKind, Workflow
 
+pytestmark = pytest.mark.cluster
+
 Answer = Callable[[wire.Call], Iterable[Act]]
 
 
