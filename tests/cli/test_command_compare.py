@@ -253,9 +253,9 @@ def seen(text: str) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def slow_down(folder: Path) -> None:
+def slow_down(folder: Path, seconds: float = 0.3) -> None:
     script = folder / "script.yaml"
-    script.write_text(script.read_text().replace('!"}', '!", seconds: 0.3}'))
+    script.write_text(script.read_text().replace('!"}', f'!", seconds: {seconds}}}'))
 
 
 AGENTMECH = (sys.executable, "-m", "finetune_fsm")
@@ -284,7 +284,7 @@ def test_the_results_of_test_stand_on_lines_of_their_own_beside_the_progress(
     compare: Compare, tmp_path: Path
 ) -> None:
     assert compare
-    slow_down(tmp_path)
+    slow_down(tmp_path, 0.8)  # long enough for the line of progress to come back
     with terminal(*AGENTMECH, "test", "deaf.yaml", *SLOWLY, folder=tmp_path) as screen:
         screen.wait_for("/7")
         code, _ = screen.wait()

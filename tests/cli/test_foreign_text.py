@@ -203,7 +203,7 @@ def test_reports_of_scenarios_and_files_called_anything(
     assert len(report("json").document["tests"]) == 2
     assert len(list(ET.fromstring(report("junit").out).iter("testcase"))) == 2
     rows = list(csv.reader(io.StringIO(report("csv").out), strict=True))
-    assert [len(row) for row in rows] == [11, 11, 11]
+    assert [len(row) for row in rows] == [14, 14, 14]
 
 
 @given(content=utf8, key=utf8)

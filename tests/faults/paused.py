@@ -34,7 +34,7 @@ def main(state: str, times: int, seconds: float, workflow: str, url: str) -> Exi
                 time.sleep(seconds)
 
     def work(job: Job) -> ExitCode:
-        chosen = open_chosen(console, job, url=url, spec=None)
+        chosen = open_chosen(console, job, urls=(url,), spec=None, executor=None)
         taken = hands(console, job, cached=False)
         observers = (*taken["observers"], pause)
         everyone = taken | {"observers": observers}
