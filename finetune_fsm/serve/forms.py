@@ -31,7 +31,7 @@ def actions(key: str, *, tested: bool) -> Markup:
 
 def stop_form(work: str) -> Markup:
     """Return the button that stops the work called *work*."""
-    return form(address("work", work, "stop"), button("Stop", kind="stop"), label="Stop", live=True)
+    return form(address("job", work, "stop"), button("Stop", kind="stop"), label="Stop", live=True)
 
 
 def resume_form(run: str) -> Markup:

@@ -65,7 +65,7 @@ class Orders:
     def _place(self, work: Work) -> str:
         if work.folder is not None:
             return address("run", self.space.key(work.folder))
-        return address("work", work.key)
+        return address("job", work.key)
 
     def _test(self, fields: Fields) -> Work:
         path, workflow = self._workflow(fields)

@@ -88,7 +88,7 @@ class Pages:
             f"{told[work.kind]} {line(work.workflow.name)}",
             element("p", self._link_to(work.workflow), class_="path"),
             _slots(self.work_view(work)),
-            events=address("work", work.key, "events"),
+            events=address("job", work.key, "events"),
         )
 
     def work_view(self, work: Work) -> View:
@@ -212,7 +212,7 @@ class Pages:
 
     def _work_row(self, work: Work) -> Markup:
         text = f"{work.kind} of {line(work.workflow.name)}"
-        return element("li", element("a", text, href=address("work", work.key)))
+        return element("li", element("a", text, href=address("job", work.key)))
 
     def _origin(self, history: History) -> Child:
         return self._link_to(history.settings.workflow)

@@ -101,7 +101,7 @@ class _Page:
         def render(number_: int) -> Markup:
             hint = f"Leave it empty for: {line(default)}" if default else ""
             return form(
-                address("work", self._work.key, "answer"),
+                address("job", self._work.key, "answer"),
                 element("p", clean(question), class_="asked"),
                 hidden("number", str(number_)),
                 field("Your answer", "answer", hint=hint, autocomplete="off", autofocus=True),

@@ -99,7 +99,7 @@ def _question(work: Work, run: Run, draft: Draft, asked: int) -> Markup:
     best = run.best.candidate.text if run.best else run.original
     aimed = ", ".join(line(name, limit=60) for name in draft.scenarios[:6])
     return form(
-        address("work", work.key, "answer"),
+        address("job", work.key, "answer"),
         element("h2", "Shall this change go on trial?", id="ask"),
         element("p", element("strong", "Why: "), line(draft.why, limit=600)),
         element("p", f"Meant for: {aimed}", class_="faint") if aimed else None,

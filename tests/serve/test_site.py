@@ -27,10 +27,10 @@ from finetune_fsm.runs.places import JOURNAL
 from finetune_fsm.serve.server import serve
 from finetune_fsm.serve.wire import BODY_LIMIT
 
-PLACES = ("/", "/events", "/workflow/greeter.yaml", "/run/x", "/run-events/x", "/work/x",
-          "/work/x/events", "/nothing", "/enter")  # fmt: skip
-ORDERS = ("/start/run", "/start/test", "/start/finetune", "/start/resume", "/work/x/answer",
-          "/work/x/stop")  # fmt: skip
+PLACES = ("/", "/events", "/workflow/greeter.yaml", "/run/x", "/run-events/x", "/job/x",
+          "/job/x/events", "/nothing", "/enter")  # fmt: skip
+ORDERS = ("/start/run", "/start/test", "/start/finetune", "/start/resume", "/job/x/answer",
+          "/job/x/stop")  # fmt: skip
 
 
 @pytest.fixture
