@@ -109,16 +109,27 @@ class Server:
             act = RESET
         try:
             if isinstance(act, bytes):
-                connection.sendall(act)
-            elif act == RESET:
+                return self._send(act, call, connection)
+            if act == RESET:
                 linger = struct.pack("ii", 1, 0)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 return False
-            else:
-                return self._wait(float(act), call, connection)
+            return self._wait(float(act), call, connection)
         except OSError:
             call.gone.set()
             return False
+        return True
+
+    def _send(self, data: bytes, call: Call, connection: socket.socket) -> bool:
+        """Send all of *data*, unless the client hangs up; `sendall` would wait for its window."""
+        left = memoryview(data)
+        while left:
+            said, takes, _ = select.select([connection], [connection], [])
+            if said and not connection.recv(1, socket.MSG_PEEK):
+                call.gone.set()
+                return False
+            if takes:
+                left = left[connection.send(left, socket.MSG_DONTWAIT) :]
         return True
 
     def _wait(self, seconds: float, call: Call, connection: socket.socket) -> bool:

@@ -28,6 +28,9 @@ GRACE = 10.0
 CLOSING = 0.3
 """Seconds that closing the model may take at the hard end."""
 
+NUDGE = 0.1
+"""Seconds between two looks for a signal while a person is asked."""
+
 MESSAGE = "\nfinishing this step; Ctrl+C again stops now\n"
 
 _SHOW_CURSOR = "\x1b[?25h"  # a progress bar hides it
@@ -136,7 +139,7 @@ class Job:
             return
         question, done = waiting
         try:
-            with suppress(KeyboardInterrupt):  # a signal just before or just behind it
+            with suppress(KeyboardInterrupt), _nudged():  # a signal just before or just behind it
                 self._asking = True
                 question()
         finally:
@@ -157,6 +160,26 @@ class Job:
         closing.join(CLOSING)
         _say(f"{_show_cursor()}{self.farewell}")
         os._exit(self._signal or ExitCode.INTERRUPTED)
+
+
+@contextmanager
+def _nudged() -> Iterator[None]:
+    """Wake this thread again and again while the block runs, if it is the main one.
+
+    A signal that comes between the prompt and the wait for a key is noted, and wakes nobody: the
+    handler would run after the next key only.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or sys.platform == "win32":
+        yield
+        return
+    handler = signal.signal(signal.SIGALRM, lambda *_: None)
+    timer = signal.setitimer(signal.ITIMER_REAL, NUDGE, NUDGE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def _say(text: str) -> None:

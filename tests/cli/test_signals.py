@@ -135,6 +135,29 @@ def test_ctrl_c_does_not_wait_for_an_answer_that_a_person_owes(slow: Path) -> No
     assert json.loads(out)["status"] == "stopped"
 
 
+MISSED = """
+import os, signal, threading
+from finetune_fsm.cli.signals import supervised
+
+def asked():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the wait below is not woken
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    return os.read(os.pipe()[0], 1)
+
+elsewhere = threading.Thread(target=threading.Event().wait, daemon=True)  # gets the signal
+elsewhere.start()
+raise SystemExit(supervised(lambda job: job.in_front(asked)))
+"""
+
+
+def test_a_signal_that_woke_nobody_still_ends_a_question() -> None:
+    with subprocess.Popen([sys.executable, "-c", MISSED]) as process:
+        try:
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()
+
+
 def test_a_reader_that_goes_away_in_a_session_leaves_the_best_on_disk(slow: Path) -> None:
     (slow / "slow.yaml").write_text(SLOW.replace("SECONDS", "0"))
     with agentmech(*FINETUNE, folder=slow) as process:
