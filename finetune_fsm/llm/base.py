@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -25,6 +25,36 @@ class Purpose(StrEnum):
     ANALYSIS = "analysis"
     PROPOSAL = "proposal"
     JUDGE = "judge"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that a model may ask to be done.
+
+    Attributes:
+        name: What the model calls it; letters, digits, ``_`` and ``-``.
+        description: What it is for, in words.
+        parameters: JSON Schema of its arguments, an object.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish that a tool be used.
+
+    Attributes:
+        name: Of the tool, as the model wrote it.
+        arguments: As the model wrote them; nobody has checked them.
+        id: What the answer has to name; empty when the server gives none.
+    """
+
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +172,21 @@ class Stop:
     def pause(self, seconds: float, number: int, tries: int) -> None:
         """Take note that try *number* of *tries* begins in so many *seconds*."""
         del seconds, number, tries
+
+
+class Embedder(Protocol):
+    """What turns texts into vectors. Safe to call from several threads at once."""
+
+    def embed(
+        self, model: str, texts: Sequence[str], *, stop: Stop | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return a vector for each of *texts*, in order, all of the same length.
+
+        Raises:
+            LLMError: there are none, after the provider's own retries.
+            Cancelled: *stop* was asked for.
+        """
+        ...
 
 
 class LLM(Protocol):
