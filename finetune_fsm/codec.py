@@ -3,7 +3,8 @@
 Plain means: what `json` writes without help. A dataclass becomes a mapping of its fields, an enum
 its value, a tuple a list, a `Path` its text. Reading needs the wanted type and follows its
 annotations. Canonical text has sorted keys, no spaces and no NaN, so that equal values have equal
-bytes and equal digests.
+bytes and equal digests. A field marked `LATER` is left out while it holds its default: it came to
+its class when digests and files without it were about already, and both stay what they are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Any, TypeVar, get_args, get_origin
 
 T = TypeVar("T")
 
+LATER: Mapping[str, bool] = types.MappingProxyType({"later": True})
+"""Metadata of a field that came later to its class; its default is not a factory."""
+
 
 def plain(value: object) -> Any:
     """Return *value* as JSON-ready data; raises TypeError for what has no plain form. Pure."""
@@ -36,7 +40,11 @@ def plain(value: object) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            name: plain(getattr(value, name))
+            for name, later, default in _fields(type(value))
+            if not later or getattr(value, name) != default
+        }
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -44,6 +52,13 @@ def plain(value: object) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(plain(item) for item in value)
     raise TypeError(f"no plain form for {type(value).__name__}")
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type) -> tuple[tuple[str, bool, object], ...]:
+    """The fields of *kind*: name, whether it came later, default."""
+    fields = dataclasses.fields(kind)
+    return tuple((field.name, "later" in field.metadata, field.default) for field in fields)
 
 
 def canonical(value: object) -> str:

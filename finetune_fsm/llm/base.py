@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from finetune_fsm.codec import LATER, canonical
 from finetune_fsm.errors import Cancelled
 
 DEFAULT_REPLY_TOKENS = 1024
@@ -50,11 +51,19 @@ class ToolCall:
         name: Of the tool, as the model wrote it.
         arguments: As the model wrote them; nobody has checked them.
         id: What the answer has to name; empty when the server gives none.
+        problem: Why this is no call that can be made, a sentence for the model, such as that its
+            arguments are no JSON object; empty for a call that can. The arguments are empty then.
     """
 
     name: str
     arguments: Mapping[str, object] = field(default_factory=dict)
     id: str = ""
+    problem: str = field(default="", metadata=LATER)
+
+    @property
+    def text(self) -> str:
+        """The call on one line, such as ``add {"a":1,"b":2}``."""
+        return f"{self.name} {canonical(self.arguments)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +71,28 @@ class Message:
     """One turn of a chat.
 
     Attributes:
-        role: ``system``, ``user`` or ``assistant``.
+        role: ``system``, ``user``, ``assistant``, or ``tool`` for what a tool gave back.
         content: The text.
         images: Raw bytes of pictures that go with the text.
+        tool_calls: What an assistant asked for in this turn.
+        answers: The `ToolCall.id` that a tool's turn is the answer to.
+        tool: Its `ToolCall.name`.
     """
 
     role: str
     content: str
     images: tuple[bytes, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = field(default=(), metadata=LATER)
+    answers: str = field(default="", metadata=LATER)
+    tool: str = field(default="", metadata=LATER)
+
+    @property
+    def text(self) -> str:
+        """The turn as text: what is said, then each call on a line of its own."""
+        if not self.tool_calls:
+            return self.content
+        said = (self.content,) if self.content else ()
+        return "\n".join((*said, *(call.text for call in self.tool_calls)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +110,7 @@ class Request:
         label: Where it is asked, for people: a state's name or a step of the loop.
         draw: The how-manieth time the same question is asked, 0 the first; it makes another
             question of it for whoever remembers answers, and no provider looks at it.
+        tools: What the model may ask for; it need not.
     """
 
     model: str
@@ -97,11 +121,12 @@ class Request:
     reuse_prefix: bool = False
     label: str = ""
     draw: int = 0
+    tools: tuple[Tool, ...] = field(default=(), metadata=LATER)
 
     @property
     def text(self) -> str:
-        """All turns as one text, for estimates and scripts."""
-        return "\n".join(message.content for message in self.messages)
+        """All turns as one text, for estimates and scripts; the tools offered are not in it."""
+        return "\n".join(message.text for message in self.messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +134,14 @@ class Completion:
     """A whole reply: the stream ended properly.
 
     Attributes:
-        text: Exactly what the model wrote, without its thinking.
+        text: Exactly what the model wrote, without its thinking; often empty beside `tool_calls`.
         prompt_tokens: Tokens read; 0 when the server does not say.
         completion_tokens: Tokens written; 0 when the server does not say.
         seconds: Wall time from sending to the last token.
         cut: Whether it stopped at a token limit and not by itself.
         cached: Whether it was kept from an earlier run and no model was asked.
         retries: How often the request was sent again before it came.
+        tool_calls: What the model wants done before it goes on, in its order.
     """
 
     text: str
@@ -125,6 +151,7 @@ class Completion:
     cut: bool = False
     cached: bool = False
     retries: int = 0
+    tool_calls: tuple[ToolCall, ...] = field(default=(), metadata=LATER)
 
 
 OnText = Callable[[str], None]

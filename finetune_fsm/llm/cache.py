@@ -14,15 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from finetune_fsm.codec import canonical, digest, plain
+from finetune_fsm.codec import canonical, digest, plain, restore
 from finetune_fsm.errors import StorageError
-from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
+from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, ToolCall, Usage
 from finetune_fsm.llm.layer import Layer
 from finetune_fsm.llm.memo import key_of, without_pictures
 from finetune_fsm.llm.meter import Meter
 from finetune_fsm.storage.files import write_text
 
-FORMAT = 1  # 1: question, reply, prompt_tokens, completion_tokens
+FORMAT = 1  # 1: question, reply, prompt_tokens, completion_tokens; tool_calls if there are any
 
 LIMIT = 200_000_000
 """Bytes kept at most; beyond, what was written longest ago goes."""
@@ -65,20 +65,23 @@ class Store:
             if data["format"] != FORMAT or canonical(data["question"]) != canonical(question):
                 return None
             text, read, written = data["reply"], data["prompt_tokens"], data["completion_tokens"]
+            calls = restore(tuple[ToolCall, ...], data.get("tool_calls", []))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         fits = isinstance(text, str) and isinstance(read, int) and isinstance(written, int)
-        return Completion(text, read, written, cached=True) if fits else None
+        return Completion(text, read, written, cached=True, tool_calls=calls) if fits else None
 
     def put(self, question: Mapping[str, object], completion: Completion) -> None:
         """Keep *completion*; a disk that does not take it is no reason to stop."""
-        data = {
+        data: dict[str, object] = {
             "format": FORMAT,
             "question": question,
             "reply": completion.text,
             "prompt_tokens": completion.prompt_tokens,
             "completion_tokens": completion.completion_tokens,
         }
+        if completion.tool_calls:
+            data["tool_calls"] = completion.tool_calls
         with suppress(StorageError, OSError, UnicodeEncodeError):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_text(self._path(question), canonical(data))
@@ -161,7 +164,8 @@ class Cached(Layer):
                 on_text(kept.text)
             return kept
         completion = self._inner.complete(request, on_text=on_text, stop=stop)
-        if question and completion.text and not completion.cut:
+        said = completion.text or completion.tool_calls
+        if question and said and not completion.cut:
             self._store.put(question, completion)
         return completion
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from finetune_fsm.codec import canonical
 from finetune_fsm.errors import LLMError, LLMErrorKind
 from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, Request, estimated_tokens
 from finetune_fsm.sinks import one_line
@@ -41,7 +42,8 @@ def prompt_tokens(request: Request) -> int:
     """Return a cautious estimate of the tokens that *request* takes before the reply. Pure."""
     images = sum(len(message.images) for message in request.messages)
     turns = len(request.messages)
-    return estimated_tokens(request.text) + turns * _PER_TURN + images * _PER_IMAGE
+    tools = estimated_tokens(canonical(request.tools)) if request.tools else 0
+    return estimated_tokens(request.text) + tools + turns * _PER_TURN + images * _PER_IMAGE
 
 
 def window_for(

@@ -115,6 +115,7 @@ class DaskLLM:
             said.completion_tokens,
             seconds=time.monotonic() - started,
             cut=said.cut,
+            tool_calls=said.tool_calls,
         )
 
     def models(self) -> tuple[str, ...]:

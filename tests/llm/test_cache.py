@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tools_asked import tool_calls
 
 from finetune_fsm.errors import LLMError, LLMErrorKind
-from finetune_fsm.llm.base import Completion, Message, Request, Stop
+from finetune_fsm.llm.base import Completion, Message, Request, Stop, Tool, ToolCall
 from finetune_fsm.llm.cache import Cached, Store
 from finetune_fsm.llm.scripted import Reply, ScriptedLLM
 
@@ -53,10 +54,25 @@ def test_another_run_gets_the_same_reply_without_a_call(
     assert not llm.requests
 
 
+@given(st.lists(tool_calls(), min_size=1, max_size=3).map(tuple), st.sampled_from(("", "I ask")))
+def test_calls_of_tools_are_kept_like_words(
+    tmp_path_factory: pytest.TempPathFactory, calls: tuple[ToolCall, ...], text: str
+) -> None:
+    store = Store(tmp_path_factory.mktemp("c"))
+    request = replace(REQUEST, tools=(Tool("add", "Adds"),))
+    first = Cached(Weighty(lambda _: Completion(text, tool_calls=calls)), store).complete(request)
+    llm = Weighty([])
+    again = Cached(llm, store).complete(request)
+    assert again == replace(first, seconds=0.0, cached=True)
+    assert again.tool_calls == calls
+    assert not llm.requests
+
+
 @pytest.mark.parametrize(
     "other",
     [
         {"model": "big"},
+        {"tools": (Tool("add", "Adds"),)},
         {"messages": (Message("user", "ho"),)},
         {"messages": (Message("user", "hi", (b"picture",)),)},
         {"options": {"temperature": 0, "seed": 2}},
@@ -112,6 +128,9 @@ def test_a_damaged_file_is_as_if_it_were_not_there(
     assert asked(store, REQUEST) == 0
     path.write_bytes(whole.replace(b'"hi"', b'"ho"'))
     assert asked(store, REQUEST) == 1
+    for calls in (b"3", b"[3]", b'[{"name":3}]', b'[{"name":"a","arguments":[]}]', b'[{"who":1}]'):
+        path.write_bytes(whole[:-1] + b',"tool_calls":' + calls + b"}")
+        assert asked(store, REQUEST) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(tmp_path: Path) -> None:
