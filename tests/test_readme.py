@@ -1,9 +1,8 @@
-"""The README says what is so."""
+"""The README says what is so; its commands are run by `docs/test_pages.py`."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -24,39 +23,6 @@ def test_the_drawing_is_the_table() -> None:
 def test_every_command_is_in_the_table_of_commands() -> None:
     told = set(re.findall(r"^\| `agentmech ([a-z-]+)", README, re.MULTILINE))
     assert told == set(COMMANDS)
-
-
-def test_the_offline_command_works_word_for_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import shutil
-
-    from finetune_fsm.cli.main import main
-
-    (line,) = re.findall(r"^\$ agentmech (finetune .*--llm script:.*)$", README, re.MULTILINE)
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(line)) == 0
-    assert list(tmp_path.glob("examples/simple-greeter/*.finetuned.yaml"))
-
-
-def test_the_comparison_prints_what_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import shutil
-
-    from finetune_fsm.cli.main import main
-
-    ((line, told),) = re.findall(r"(?m)^\$ agentmech (compare .*)\n((?:(?!```).*\n)+)", README)
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(line)) == 0
-    printed = capsys.readouterr().out
-
-    def timeless(text: str) -> str:
-        return re.sub(r"(?m)seconds .*x|\d\.\d\d$|[\d.]+ m?s$", "", text)
-
-    assert timeless(printed) == timeless(told)
 
 
 def test_the_library_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,116 @@
+"""Every command of every page runs, in order, and prints what the page shows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from pages import Block, Page, blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")])
+
+NEEDS_EXAMPLES = {"README.md", "examples/README.md"}
+"""Pages for who has a checkout: their folder holds the examples, or is that of the examples."""
+
+NOT_RUN: dict[str, dict[str, str]] = {
+    "README.md": {
+        "$ make demo": "fetches a model",
+        "$ pip install .": "needs a server with a model",
+        "$ pip install '.[dask]'": "needs several machines",
+        "$ pip install '.[serve]'": "needs the network",
+        "$ agentmech resume": "needs a run that was stopped",
+        "$ agentmech finetune my.yaml --approve always": "waits for a person",
+        "$ agentmech finetune my.yaml --step": "waits for a person",
+    },
+    "examples/README.md": {
+        "$ agentmech run tone-fixer/tone-fixer.yaml": "needs a server with a model",
+    },
+}
+"""Blocks that are only to be read, by page and first command, and why; the pages say the same."""
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def found_in(page: Path) -> tuple[Block, ...]:
+    return tuple(blocks(page.read_text("utf-8")))
+
+
+def command_of(block: Block) -> str:
+    """The first command of a block, without what it says about it."""
+    return re.sub(r" +# .*", "", block.text.splitlines()[0])
+
+
+@pytest.fixture(autouse=True)
+def _nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")  # nobody's: a page that asks a server fails
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if any(b.counts for b in found_in(p))], ids=name_of
+)
+def test_a_page_does_what_it_says(page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "you"
+    if name_of(page) == "examples/README.md":
+        shutil.copytree(page.parent, folder)
+    else:
+        folder.mkdir()
+        if name_of(page) in NEEDS_EXAMPLES:
+            shutil.copytree(ROOT / "examples", folder / "examples")
+    run = Page(folder)
+    for block in found_in(page):
+        if (name_of(page), block.language) != (
+            "README.md",
+            "python",
+        ):  # tests/test_readme.py has it
+            run.run(block)
+
+
+def test_what_is_not_run_is_known_and_has_a_reason() -> None:
+    found = {
+        name_of(page): {
+            command_of(block): reason
+            for block in found_in(page)
+            for word, reason in [block.asked]
+            if block.counts and word == "not run"
+        }
+        for page in PAGES
+    }
+    assert {page: lines for page, lines in found.items() if lines} == NOT_RUN
+
+
+def test_every_fence_is_seen_and_every_mark_is_one_of_ours() -> None:
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        fences = len(re.findall(r"^ *```", text, re.MULTILINE))
+        assert fences == 2 * len(found_in(page)), name_of(page)
+        marks = re.findall(r"^ *<!-- (?:not run|exit|typed|ends after)\b", text, re.MULTILINE)
+        assert len(marks) == sum(bool(block.mark) for block in found_in(page)), name_of(page)
+
+
+LINK = re.compile(r"\[[^\]\n]*\]\((?!https?:|#)([^)\s#]+)(?:#([^)\s]+))?\)")
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for target, anchor in LINK.findall(re.sub(r"(?s)```.*?```", "", page.read_text("utf-8"))):
+            path = page.parent / target
+            assert path.exists(), f"{name_of(page)}: {target}"
+            if anchor and path.suffix == ".md":
+                assert anchor in anchors(path), f"{name_of(page)}: {target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as GitHub and MkDocs make them."""
+    text = re.sub(r"(?s)```.*?```", "", page.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
