@@ -88,6 +88,7 @@ class ScriptedLLM:
 
     Attributes:
         requests: Every request it was asked, in order of arrival.
+        embedded: Every text it made a vector of, after the model that was named.
     """
 
     def __init__(self, script: Sequence[Reply | str] | Answer, *, slots: int = 8) -> None:
@@ -97,6 +98,7 @@ class ScriptedLLM:
         self._slots = slots
         self._lock = threading.Lock()
         self.requests: list[Request] = []
+        self.embedded: list[tuple[str, str]] = []
 
     @property
     def name(self) -> str:
@@ -127,6 +129,22 @@ class ScriptedLLM:
         if on_text:
             on_text(completion.text)
         return replace(completion, seconds=time.monotonic() - started)
+
+    def embed(
+        self, model: str, texts: Sequence[str], *, stop: Stop | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return vectors made of the letters of *texts*; no script is asked, and no *model*.
+
+        Raises:
+            Cancelled: *stop* was asked for.
+        """
+        from finetune_fsm.llm.letter_vectors import letter_vector
+
+        if stop:
+            stop.check()
+        with self._lock:
+            self.embedded += [(model, text) for text in texts]
+        return tuple(letter_vector(text) for text in texts)
 
     def models(self) -> tuple[str, ...]:
         """Return one name: a script has no models."""
