@@ -69,6 +69,11 @@ class Process:
         self._popen.wait(60)
         self._popen.stdin.close()
 
+    @property
+    def ended(self) -> int | None:
+        """How it ended, or None while it runs."""
+        return self._popen.poll()
+
     def wait(self, seconds: float) -> int:
         return self._popen.wait(seconds)
 
@@ -130,8 +135,13 @@ class Running:
                 finally:
                     way.close()
             time.sleep(0.1)
-        logs = "\n".join(log.read_text()[-2000:] for log in self.folder.glob("*.log"))
-        raise AssertionError(f"no {workers} workers after {seconds} s:\n{logs}")
+        raise AssertionError(f"no {workers} workers after {seconds} s:\n{self.last_words()}")
+
+    def last_words(self) -> str:
+        """What scheduler and workers wrote last, and how those ended that did."""
+        ends = [process.ended for process in (self.scheduler, *self.workers) if process]
+        logs = (f"{log.name}: {log.read_text()[-2000:]}" for log in self.folder.glob("*.log"))
+        return "\n".join([f"ended with {ends}", *logs])
 
     def stop(self) -> None:
         for process in (*self.workers, self.scheduler):
