@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo test live cluster browser lint format type wheel fuzz policy mutants crash signals bench speed spread quality quality-scripted docs clean
+.PHONY: help install model demo test live cluster node browser lint format type wheel fuzz policy mutants crash signals bench speed spread quality quality-scripted docs docs-site clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,13 +29,16 @@ demo: model  ## Improve an example whose tests fail, with a real model on this m
 	$(BIN)/agentmech test demo/ticket-triage.finetuned.yaml --llm llamacpp
 
 test: $(READY)  ## Run the tests, with coverage (under five minutes, no network, no model)
-	$(BIN)/python -m pytest -m "not live and not browser and not cluster" -n 2 --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/python -m pytest -m "not live and not browser and not cluster and not node" -n 2 --cov --cov-report=term --cov-fail-under=90
 
 live: model  ## Run the tests against a real model: embedded, and through Ollama's wire protocol
 	$(BIN)/python -m pytest -m live tests/live
 
 cluster: $(READY)  ## Run the tests on a real Dask cluster of this machine (two minutes)
 	$(BIN)/python -m pytest -m cluster tests/llm tests/cli
+
+node: $(READY)  ## Run the tests with tool servers of Node.js and npm (under a minute)
+	$(BIN)/python -m pytest -m node tests/tools
 
 browser: $(READY)  ## Click through the page of serve in Chromium
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
@@ -58,8 +61,8 @@ wheel: $(READY)  ## Build the wheel, install it in a fresh environment, run the 
 	$(PYTHON) -m venv --clear build/venv
 	build/venv/bin/python -m pip install --quiet "$$(ls dist/*.whl)[test]"
 	rm -rf build/checkout && mkdir -p build/checkout
-	cp -r tests bench docs examples setup.cfg README.md Makefile build/checkout
-	cd build/checkout && ../venv/bin/python -m pytest -m "not live and not browser and not cluster" -n 2 -p no:cacheprovider
+	cp -r tests bench docs examples setup.cfg README.md Makefile mkdocs.yml build/checkout
+	cd build/checkout && ../venv/bin/python -m pytest -m "not live and not browser and not cluster and not node" -n 2 -p no:cacheprovider
 
 fuzz: $(READY)  ## Break valid files in 20,000 ways and look at what the command line says (6 min)
 	$(BIN)/python bench/fuzz.py
@@ -96,6 +99,10 @@ quality-scripted: $(READY)  ## The same with a model of known truth (under a min
 
 docs: $(READY)  ## Draw the loop's table into the README
 	$(BIN)/python docs/draw_loop.py README.md
+
+docs-site: $(READY)  ## Build the pages of docs/ into build/site, with MkDocs
+	$(BIN)/python -m pip install --quiet --requirement docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:  ## Remove what the targets above made
 	rm -rf $(VENV) build dist demo .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -12,7 +12,8 @@ What a block is asked for in an HTML comment on the line above, which no reader 
 
 - ``<!-- not run: REASON -->``: it is only to be read; `tests/docs` lists every one.
 - ``<!-- exit: 1 -->``: the exit code of its commands is this, else 0.
-- ``<!-- typed: y | n | q -->``: its one command gets a terminal, where a person types these lines.
+- ``<!-- typed: y | n | q -->``: its one command gets a terminal, where a person types these lines;
+  ``, exit: 130`` may follow.
 - ``<!-- ends after: TEXT -->``: its one command gets a terminal, and Ctrl+C when TEXT was shown.
 
 What is printed must be what the page shows, but for these: a line with ``...`` alone stands for
@@ -44,6 +45,7 @@ _FENCE = re.compile(
     r"^(?P<indent>[ ]*)```(?P<language>\w*)[ ]*(?P<info>.*)\n(?P<text>(?:.*\n)*?)(?P=indent)```$",
     re.MULTILINE,
 )
+_EXIT = re.compile(r"(?:^|, )exit: (\d+)$")
 _TITLE = re.compile(r'title="([^"]+)"')
 _SHELL = re.compile(r"[|&;<>$`*?~(){}]|^\w+=")
 
@@ -78,8 +80,14 @@ class Block:
     @property
     def asked(self) -> tuple[str, str]:
         """The mark's word and what follows it."""
-        word, _, rest = self.mark.partition(": ")
+        word, _, rest = _EXIT.sub("", self.mark).partition(": ")
         return word, rest
+
+    @property
+    def code(self) -> int:
+        """The exit code that its commands end with."""
+        found = _EXIT.search(self.mark)
+        return int(found[1]) if found else 130 if self.mark.startswith("ends after") else 0
 
     @property
     def counts(self) -> bool:
@@ -185,8 +193,7 @@ class Page:
                     self._told(block, command, shown, *self._done(command))
 
     def _told(self, block: Block, command: str, shown: str, code: int, printed: str) -> None:
-        word, rest = block.asked
-        wanted = int(rest) if word == "exit" else 130 if word == "ends after" else 0
+        wanted = block.code
         printed = printed.replace(str(self._home), HOME).replace(os.path.realpath(self._home), HOME)
         where = f"line {block.line}: $ {command}\n"
         assert code == wanted, f"{where}ended with {code}, not {wanted}:\n{printed}"

@@ -12,21 +12,36 @@ from pages import Block, Page, blocks
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "examples/README.md", *(ROOT / "docs").rglob("*.md")])
 
+SITE = ROOT / "mkdocs.yml"
+
 NEEDS_EXAMPLES = {"README.md", "examples/README.md"}
 """Pages for who has a checkout: their folder holds the examples, or is that of the examples."""
 
+MODEL = "needs a server with a model"
+WEIGHTS = "fetches a model"
+NETWORK = "needs the network"
+PERSON = "waits for a person"
+MACHINES = "needs several machines"
+STOPPED = "needs a run that was stopped"
+
 NOT_RUN: dict[str, dict[str, str]] = {
     "README.md": {
-        "$ make demo": "fetches a model",
-        "$ pip install .": "needs a server with a model",
-        "$ pip install '.[dask]'": "needs several machines",
-        "$ pip install '.[serve]'": "needs the network",
-        "$ agentmech resume": "needs a run that was stopped",
-        "$ agentmech finetune my.yaml --approve always": "waits for a person",
-        "$ agentmech finetune my.yaml --step": "waits for a person",
+        "$ make demo": WEIGHTS,
+        "$ pip install .": MODEL,
+        "$ pip install '.[dask]'": MACHINES,
+        "$ pip install '.[serve]'": NETWORK,
+        "$ agentmech resume": STOPPED,
+        "$ agentmech finetune my.yaml --approve always": PERSON,
+        "$ agentmech finetune my.yaml --step": PERSON,
+    },
+    "docs/tutorial.md": {
+        "$ python3 -m venv .venv": NETWORK,
+        "$ ollama pull gemma3:4b": MODEL,
+        "$ pip install '/path/to/the/checkout[embedded]'": WEIGHTS,
+        "$ agentmech finetune support.yaml --llm openai:http://localhost:8000/v1 -m NAME": MODEL,
     },
     "examples/README.md": {
-        "$ agentmech run tone-fixer/tone-fixer.yaml": "needs a server with a model",
+        "$ agentmech run tone-fixer/tone-fixer.yaml": MODEL,
     },
 }
 """Blocks that are only to be read, by page and first command, and why; the pages say the same."""
@@ -114,3 +129,11 @@ def anchors(page: Path) -> set[str]:
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
     }
+
+
+def test_every_page_is_in_the_site_once_and_can_be_reached_from_home() -> None:
+    listed = re.findall(r"^ +- (?:[^:]+: )?(\S+\.md)$", SITE.read_text("utf-8"), re.MULTILINE)
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert sorted(listed) == sorted(pages)
+    home = (ROOT / "docs/index.md").read_text("utf-8")
+    assert {target for target, _ in LINK.findall(home)} == pages - {"index.md"}

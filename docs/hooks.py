@@ -1,0 +1,27 @@
+"""What MkDocs asks while it builds the site: links that leave the pages become plain words.
+
+In the repository they lead to its files; the site holds the pages alone, and ``--strict`` shall
+say of every other link that leads nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_OUT = re.compile(r"(?<!!)\[(?P<words>[^\]\n]+)\]\((?P<up>(?:\.\./)+)(?P<path>[^)\s]+)\)")
+
+
+def inside(text: str, page: str) -> str:
+    """Return the Markdown *text* of *page*, a path below docs, without links out of docs. Pure."""
+    depth = page.count("/")
+
+    def plain(link: re.Match[str]) -> str:
+        return link[0] if link["up"].count("/") <= depth else link["words"]
+
+    return _OUT.sub(plain, text)
+
+
+def on_page_markdown(markdown: str, *, page: object, **_: Mapping[str, object]) -> str:
+    """Return what MkDocs is to render of *page*."""
+    return inside(markdown, page.file.src_uri)  # type: ignore[attr-defined]  # MkDocs' own
