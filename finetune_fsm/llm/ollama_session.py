@@ -41,9 +41,13 @@ class Session:
     Args:
         url: As `normalise_host` returns it; its password is used and never shown.
         timeouts: Limits of one request, in seconds.
+
+    Attributes:
+        who: What people call the server.
     """
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:
+        self.who = f"Ollama at {shown_url(url)}"
         self._url = url
         self._timeouts = timeouts
         self._quick = replace(
@@ -53,11 +57,6 @@ class Session:
         )
         self._lock = threading.Lock()
         self._http: httpx.Client | None = None
-
-    @property
-    def who(self) -> str:
-        """What people call the server."""
-        return f"Ollama at {shown_url(self._url)}"
 
     def fetch(
         self, path: str, payload: Mapping[str, object] | None = None, *, stop: Stop | None = None
