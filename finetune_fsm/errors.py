@@ -8,6 +8,7 @@
     ├─ ExecutionError              a workflow cannot go on (a failed rollout inside an evaluation)
     ├─ LLMError(kind, …)           no usable reply from a model                 exit 3
     │  └─ ScriptExhausted          the scripted model has no reply left
+    ├─ ToolError                   a tool server cannot be had, died or hung    exit 3
     ├─ StorageError                a file could not be written or read          exit 3
     ├─ BadRun                      a run on disk cannot be trusted or found     exit 6
     │  ├─ JournalError             its journal is damaged
@@ -222,6 +223,10 @@ class ScriptExhausted(LLMError):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(LLMErrorKind.SCRIPT_EXHAUSTED, message, hint=hint)
+
+
+class ToolError(FinetuneError):
+    """A tool server cannot be started, died, hung or spoke nonsense; the message says which."""
 
 
 class StorageError(FinetuneError):

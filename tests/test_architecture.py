@@ -15,6 +15,7 @@ PACKAGE = Path(finetune_fsm.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "codec", "log", "schema", "schemas", "sinks", "storage"}),
     frozenset({"workflow", "llm"}),
+    frozenset({"tools"}),
     frozenset({"execution"}),
     frozenset({"scenarios"}),
     frozenset({"improve"}),
@@ -37,6 +38,8 @@ ONLY_IN = {
     "uvicorn": {"serve/server.py"},
     "pypdf": {"execution/documents.py"},
     "docx": {"execution/documents.py"},
+    "mcp": {"tools/processes.py", "tools/pipes.py"},
+    "mcp_types": {"tools/processes.py", "tools/pipes.py"},
     "xllamacpp": {"llm/llamacpp.py", "llm/llamacpp_child.py", "llm/engine.py", "llm/select.py"},
 }
 """One library, one place."""

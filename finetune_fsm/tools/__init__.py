@@ -1,0 +1,1 @@
+"""Tools for a workflow's states: what offers them, how they are called, what comes back."""
