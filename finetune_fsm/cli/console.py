@@ -36,6 +36,7 @@ _FALLBACKS: Mapping[str, str] = {
     "—": "-",
     "…": "...",
     "·": "-",
+    **dict(zip("▁▂▃▄▅▆▇█", "_.,-=+*#", strict=True)),
 }
 """What stands for our own signs where the stream's encoding has no such sign."""
 

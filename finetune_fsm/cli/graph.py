@@ -100,7 +100,7 @@ def _loop(run: str | None, form: str) -> tuple[str, str]:
 
 
 def _drawn(console: Console, what: str, form: str) -> tuple[str, str]:
-    found = _of_run(what) if _is_run(what) else _of_file(console, what)
+    found = _of_run(what) if is_run(what) else _of_file(console, what)
     if form == MERMAID:
         from finetune_fsm.workflow.graph import mermaid
 
@@ -124,8 +124,8 @@ class _Subject:
     paths: tuple[tuple[str, ...], ...] = ()
 
 
-def _is_run(what: str) -> bool:
-    """Whether *what* names a run: a folder, or nothing that is there or looks like a file."""
+def is_run(what: str) -> bool:
+    """Return whether *what* names a run: a folder, or nothing that is there or is called a file."""
     path = Path(what)
     if path.is_dir():
         return True

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Entry] = MappingProxyType(
         "resume": Entry(f"{_HOME}.resume:resume", "Go on with a finetune that was stopped"),
         "runs": Entry(f"{_HOME}.runs:runs", "List the finetunes made here, or repair one"),
         "show": Entry(f"{_HOME}.show:show", "Show what a finetune did"),
+        "diff": Entry(f"{_HOME}.diff:diff", "Say what differs between two workflows"),
         "report": Entry(f"{_HOME}.report:report", "Write what a finetune did into a page"),
         "replay": Entry(f"{_HOME}.replay:replay", "Tell a finetune again, up to any step"),
         "fork": Entry(f"{_HOME}.fork:fork", "Begin a finetune with the first steps of another"),

@@ -16,16 +16,22 @@ if TYPE_CHECKING:
     from finetune_fsm.loop.trials import IterationRecord
     from finetune_fsm.observers.lines import Line
     from finetune_fsm.reports.metrics import RunMetrics
+    from finetune_fsm.reports.modifications import Modification
     from finetune_fsm.runs.history import History
 
 
 @click.command()
 @click.argument("run", required=False, metavar="[<run>]")
 @click.option("--story", is_flag=True, help="Tell the whole session again")
+@click.option(
+    "--diff", is_flag=True, help="Show every change that was made or refused, as diff, and why"
+)
 @click.option("--metrics", is_flag=True, help="Count what was done and spent, state by state")
 @options.OUTPUT_OPTIONS
 @click.pass_obj
-def show(console: Console, /, run: str | None, *, story: bool, metrics: bool) -> ExitCode:
+def show(
+    console: Console, /, run: str | None, *, story: bool, diff: bool, metrics: bool
+) -> ExitCode:
     """Show what a run did, while it goes on or afterwards.
 
     RUN is its folder, its name or its workflow; the newest here or below when left out.
@@ -35,13 +41,13 @@ def show(console: Console, /, run: str | None, *, story: bool, metrics: bool) ->
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
 
-    if story and metrics:
-        raise UsageError("--story and --metrics show different things: say one of them")
+    if story + diff + metrics > 1:
+        raise UsageError("--story, --diff and --metrics show different things: say one of them")
     history = load(places.find(run))
     if console.json:
-        console.document(document_for(history))
+        console.document(_changes(history) if diff else document_for(history))
         return ExitCode.OK
-    tell = _story if story else _metrics if metrics else _summary
+    tell = _story if story else _diff if diff else _metrics if metrics else _summary
     for line in tell(history):
         console.result(line)
     if not history.finished:
@@ -59,6 +65,39 @@ def _story(history: History) -> Iterator[Line]:
         tell(moment)
         yield from told
         told.clear()
+
+
+def _modifications(history: History) -> tuple[Modification, ...]:
+    from finetune_fsm.reports.measuring import steps_of
+    from finetune_fsm.reports.modifications import modifications
+
+    return modifications(tuple(steps_of(history.run, history.entries)))
+
+
+def _diff(history: History) -> Iterator[Line]:
+    from finetune_fsm.observers.changes import modified
+    from finetune_fsm.observers.lines import Line, Tone
+    from finetune_fsm.observers.narrator import shown
+
+    yield Line(f"Run {shown(history.folder)}", Tone.TITLE)
+    number = 0
+    for one in _modifications(history):
+        yield Line()
+        if one.iteration != number:
+            number = one.iteration
+            yield Line(f"Iteration {number}", Tone.TITLE)
+            yield Line()
+        yield from modified(one)
+    if not number:
+        yield Line("  Nothing was changed, and nothing was refused")
+
+
+def _changes(history: History) -> dict[str, object]:
+    from finetune_fsm.observers.narrator import shown
+    from finetune_fsm.reports.modifications import shape
+
+    changes = [shape(one) for one in _modifications(history)]
+    return {"run": shown(history.folder), "changes": changes}
 
 
 def _measured(history: History) -> RunMetrics:
@@ -82,7 +121,7 @@ def _metrics(history: History) -> Iterator[Line]:
 def _summary(history: History) -> Iterator[Line]:
     from finetune_fsm.observers.lines import Line, Tone
     from finetune_fsm.observers.narrator import shown, spent
-    from finetune_fsm.reports.metrics_text import summary
+    from finetune_fsm.reports.metrics_text import summary, trend
     from finetune_fsm.sinks import one_line
 
     run, settings = history.run, history.settings
@@ -91,7 +130,10 @@ def _summary(history: History) -> Iterator[Line]:
     yield Line(f"  Started: {history.beginning.started}, sessions: {history.sessions}")
     yield Line(f"  Analysis model: {one_line(settings.model)}")
     yield Line(f"  Iterations: {len(run.history)} of at most {settings.max_iterations}")
-    yield from map(Line, summary(_measured(history)))
+    measured = _measured(history)
+    if bars := trend(measured):
+        yield Line(f"  Pass rate: {bars}")
+    yield from map(Line, summary(measured))
     for record in run.history:
         yield from _iteration(record)
     if run.confirmed:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
-from finetune_fsm.errors import InvalidDocument, Problem
+from finetune_fsm.errors import InvalidDocument
 from finetune_fsm.improve.model import Analysis
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.machine import Entered, Leaving, Moment, Observer
@@ -34,7 +34,7 @@ from finetune_fsm.loop.outcomes import (
 from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.ties import in_numbers
-from finetune_fsm.observers.changes import drafted
+from finetune_fsm.observers.changes import against, drafted
 from finetune_fsm.observers.lines import Line, Tone
 from finetune_fsm.observers.verdicts import BLANK, REASON_LIMIT, count, labels, ran, tested
 from finetune_fsm.sinks import clean, one_line
@@ -242,16 +242,10 @@ def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
     if not outcome.problems:
         yield Line("✅ Modifications applied", Tone.GOOD)
         return
-    yield from (_refusal(problem) for problem in outcome.problems)
+    yield from (against(problem) for problem in outcome.problems)
     if not moment.run.problems:
         yield Line("❌ Modifications refused: the workflow stays as it was", Tone.WARNING)
         yield BLANK
-
-
-def _refusal(problem: Problem) -> Line:
-    hint = f" — {problem.hint}" if problem.hint else ""
-    text = one_line(f"{problem.message}{hint}", limit=REASON_LIMIT)
-    return Line(f"  Not usable: {text}", Tone.WARNING, hang=4)
 
 
 def _sentence(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What happened in a run, iteration by iteration, as the page tells it; all from its steps."""
+"""What happened in a run, iteration by iteration; all from its steps, all pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from string import ascii_lowercase
 
 from finetune_fsm.errors import Problem
 from finetune_fsm.improve.changes import in_words
-from finetune_fsm.improve.model import Analysis
+from finetune_fsm.improve.model import Analysis, Draft
 from finetune_fsm.improve.samples import verdicts
 from finetune_fsm.loop.outcomes import Analyzed, Checked, Tested
+from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.trials import TrialRecord
 from finetune_fsm.reports.measuring import Step
@@ -24,7 +25,7 @@ class Trial:
     Attributes:
         label: Such as ``3b``.
         record: Its row of the history.
-        why: What it was meant to do, or empty.
+        draft: What made it; None for the user's own workflow.
         parent: Text of the best that it grew from; empty for the user's own workflow.
         text: Its own.
         results: The majority's verdict by index of scenario, of those that it ran on.
@@ -33,11 +34,16 @@ class Trial:
 
     label: str
     record: TrialRecord
-    why: str
+    draft: Draft | None
     parent: str
     text: str
     results: Mapping[int, ScenarioResult]
     draws: Mapping[int, tuple[int, int]]
+
+    @property
+    def why(self) -> str:
+        """What it was meant to do, or empty."""
+        return self.draft.why if self.draft else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +52,20 @@ class Refusal:
 
     Attributes:
         strategy: How it was made.
-        change: What it would have changed, in words; empty without a draft.
+        draft: The draft, as a person edited it, if one did; None for an answer without one.
+        parent: Text of the best that it grew from.
         problems: All that is wrong with it.
     """
 
     strategy: str
-    change: str
+    draft: Draft | None
+    parent: str
     problems: tuple[Problem, ...]
+
+    @property
+    def change(self) -> str:
+        """What it would have changed, in words; empty without a draft."""
+        return in_words(self.draft.edits) if self.draft else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class Round:
         analyses: Of the best before, made in it.
         refusals: In order.
         trials: In order; empty when it did not come to its test.
+        waiting: Drafts that were not tried when the run ended, or are about to be.
+        best: Text of the best after it; empty without one.
         path: States of the loop, in order.
     """
 
@@ -71,6 +86,8 @@ class Round:
     analyses: tuple[Analysis, ...]
     refusals: tuple[Refusal, ...]
     trials: tuple[Trial, ...]
+    waiting: tuple[Draft, ...]
+    best: str
     path: tuple[LoopState, ...]
 
     @property
@@ -98,17 +115,36 @@ def _round(number: int, steps: Sequence[Step]) -> Round:
         ),
         tuple(_refusals(steps)),
         tuple(trial for step in steps for trial in _trials(number, step)),
+        tuple(_waiting(steps[-1].after)),
+        _best(steps[-1].after),
         tuple(step.entry.state for step in steps),
     )
+
+
+def _waiting(run: Run) -> Iterator[Draft]:
+    """The drafts that nothing has been said of yet; none after a test."""
+    for candidate in (*run.candidates, *run.waiting):
+        if candidate.draft is not None:
+            yield candidate.draft
+    if run.draft is not None and not run.problems:  # with problems it is among the refused
+        yield run.draft
+
+
+def _best(run: Run) -> str:
+    """The text of the best so far, which every draft grows from."""
+    return run.best.candidate.text if run.best else ""
 
 
 def _refusals(steps: Sequence[Step]) -> Iterator[Refusal]:
     for step in steps:
         outcome, before = step.entry.outcome, step.before
         if isinstance(outcome, Checked) and outcome.problems:
+            draft = outcome.draft or before.draft
+            attempt = draft.attempt if draft else before.attempt
             yield Refusal(
-                before.attempt.strategy.value if before.attempt else "",
-                in_words(before.draft.edits) if before.draft else "",
+                attempt.strategy.value if attempt else "",
+                draft,
+                _best(before),
                 outcome.problems,
             )
 
@@ -129,8 +165,8 @@ def _trials(number: int, step: Step) -> Iterator[Trial]:
         yield Trial(
             f"{number}{letter}",
             record,
-            candidate.draft.why if candidate.draft else "",
-            before.best.candidate.text if before.best and candidate.draft else "",
+            candidate.draft,
+            _best(before) if candidate.draft else "",
             candidate.text,
             verdicts(pairs),
             draws,

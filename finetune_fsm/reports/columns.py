@@ -12,6 +12,9 @@ WIDTH = 80
 
 _GAP = "  "
 
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_BARS = 40
+
 _UNITS = ("k", "M", "G", "T")
 
 
@@ -73,6 +76,23 @@ def paragraph(text: str, *, indent: int) -> Iterator[str]:
         line = joined
     if line:
         yield " " * indent + line
+
+
+def sparkline(rates: Sequence[float]) -> str:
+    """Return *rates*, each 0..1, as bars in one line: the lowest is 0 alone, the highest 1 alone.
+
+    Of more than 40 it shows 40, evenly, the first and the last among them.
+    """
+    if len(rates) > _MOST_BARS:
+        step = (len(rates) - 1) / (_MOST_BARS - 1)
+        rates = [rates[round(place * step)] for place in range(_MOST_BARS)]
+    return "".join(map(_bar, rates))
+
+
+def _bar(rate: float) -> str:
+    if rate in (0, 1):
+        return _BARS[-1] if rate else _BARS[0]
+    return _BARS[1 + min(len(_BARS) - 3, int(rate * (len(_BARS) - 2)))]
 
 
 def short(number: float) -> str:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import floor
 from string import ascii_lowercase
 
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.trials import Score
-from finetune_fsm.reports.columns import WIDTH, cut, paragraph, seconds, short, table
+from finetune_fsm.reports.columns import (
+    WIDTH,
+    cut,
+    paragraph,
+    seconds,
+    short,
+    sparkline,
+    table,
+)
 from finetune_fsm.reports.comparison_text import span
 from finetune_fsm.reports.metrics import (
     CandidateMetrics,
     IterationMetrics,
     RunMetrics,
     interval,
+    rate,
 )
 from finetune_fsm.sinks import one_line
 
@@ -41,6 +51,25 @@ def summary(metrics: RunMetrics) -> tuple[str, ...]:
     lines = tuple(table(heads, [_summarised(row) for row in metrics.iterations]))
     unfinished = any(not row.tested for row in metrics.iterations)
     return (*lines, f"  {REST}: since the last test") if unfinished else lines
+
+
+def trend(metrics: RunMetrics) -> str:
+    """Return how the pass rates of the best went, as bars; empty before two tests. Pure."""
+    tested = [row for row in metrics.iterations if row.tested]
+    if len(tested) < 2:
+        return ""
+    splits = (("train", [r.train for r in tested]), ("held out", [r.holdout for r in tested]))
+    return ", ".join(_trend(name, scores) for name, scores in splits if _rates(scores))
+
+
+def _trend(name: str, scores: Sequence[Score | None]) -> str:
+    rates = _rates(scores)
+    first, last = (floor(100 * rate) for rate in (rates[0], rates[-1]))
+    return f"{name} {sparkline(rates)} {first} → {last} %"
+
+
+def _rates(scores: Sequence[Score | None]) -> list[float]:
+    return [share for score in scores if score and (share := rate(score)) is not None]
 
 
 def sections(metrics: RunMetrics) -> Iterator[Section]:

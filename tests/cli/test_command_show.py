@@ -135,3 +135,49 @@ def test_story_and_metrics_are_two_things(agentmech: Agentmech, run: Path) -> No
     done = agentmech("show", "--story", "--metrics")
     assert done.code == 2
     assert "say one of them" in done.err
+
+
+def test_every_change_is_a_diff_with_its_reason_and_its_verdict(
+    agentmech: Agentmech, run: Path
+) -> None:
+    assert agentmech(*FINETUNE, "-q").code == 0
+    lines = agentmech("show", "--diff").out.splitlines()
+    assert lines[2] == "Iteration 2"
+    verdict = "it fixes 'Greets Alice' and 'Greets Bob' and breaks nothing"
+    assert f"2: rewrite, kept: {verdict}" in lines
+    assert "  The name is not used." in lines
+    assert '    -    prompt: "Greet {{name}}"' in lines
+    assert '    +    prompt: "Greet the person called {{name}} by name"' in lines
+    changes = agentmech("show", "--diff", "--json").document["changes"]
+    kept = [change for change in changes if change["fate"] == "kept"]
+    assert [(change["label"], change["strategy"]) for change in kept] == [("2", "rewrite")]
+    assert "+    prompt: " in kept[0]["diff"]
+
+
+def test_every_refusal_is_told_with_its_reasons(agentmech: Agentmech, run: Path) -> None:
+    script = SCRIPT.replace("the person called {{name}} by name", "{{nobody}} called {{name}}")
+    (run / "script.yaml").write_text(script)
+    assert agentmech(*FINETUNE, "-q").code == 1
+    out = agentmech("show", "--diff").out
+    assert "rewrite, refused" in out
+    assert "  Not usable: " in out
+    assert "    +    prompt: " in out
+    assert "kept" not in out
+
+
+def test_a_run_that_changed_nothing_says_so(agentmech: Agentmech, greeter: Path) -> None:
+    assert agentmech("finetune", "greeter.yaml", "--llm", "script:good.yaml", "-q").code == 0
+    assert "Nothing was changed, and nothing was refused" in agentmech("show", "--diff").out
+    assert "Pass rate" not in agentmech("show").out
+
+
+def test_pass_rates_are_bars_in_any_encoding(agentmech: Agentmech, run: Path) -> None:
+    assert agentmech(*FINETUNE, "-q").code == 0
+    assert "  Pass rate: train ▁█ 0 → 100 %\n" in agentmech("show").out
+    assert "  Pass rate: train _# 0 -> 100 %\n" in agentmech("show", encoding="ascii").out
+
+
+def test_it_shows_one_thing_at_a_time(agentmech: Agentmech, run: Path) -> None:
+    done = agentmech("show", "--diff", "--story")
+    assert done.code == 2
+    assert "say one of them" in done.err

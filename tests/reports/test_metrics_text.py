@@ -16,7 +16,16 @@ from finetune_fsm.improve.model import Strategy
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.trials import Score
-from finetune_fsm.reports.columns import WIDTH, cut, paragraph, seconds, short, table, width_of
+from finetune_fsm.reports.columns import (
+    WIDTH,
+    cut,
+    paragraph,
+    seconds,
+    short,
+    sparkline,
+    table,
+    width_of,
+)
 from finetune_fsm.reports.metrics import (
     CandidateMetrics,
     IterationMetrics,
@@ -196,3 +205,19 @@ def test_the_tables_read_like_this() -> None:
 def test_what_has_no_rows_has_no_heads(metrics: RunMetrics) -> None:
     told = [section.title for section in sections(metrics)]
     assert told == (["Iterations: what the best passes after each"] if metrics.iterations else [])
+
+
+@given(st.lists(st.floats(0, 1), max_size=200))
+@example([0.0, 1e-9, 0.5, 1 - 1e-9, 1.0])
+def test_bars_rise_with_the_rates_and_only_all_and_nothing_reach_the_ends(
+    rates: list[float],
+) -> None:
+    bars = sparkline(rates)
+    assert len(bars) == min(40, len(rates))
+    if rates:
+        assert (bars[0], bars[-1]) == (sparkline(rates[:1]), sparkline(rates[-1:]))
+    alone = [sparkline([rate]) for rate in rates]
+    assert sorted(alone) == [sparkline([rate]) for rate in sorted(rates)]
+    for rate, bar in zip(rates, alone, strict=True):
+        assert (bar == "▁") == (rate == 0)
+        assert (bar == "█") == (rate == 1)

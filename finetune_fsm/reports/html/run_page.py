@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from finetune_fsm.loop.trials import Score
+from finetune_fsm.reports.chronicle import Round, rounds_of
 from finetune_fsm.reports.comparison_text import span
 from finetune_fsm.reports.html import run_spending, run_trials
 from finetune_fsm.reports.html.charts import Mark, Series, rates, spread
-from finetune_fsm.reports.html.chronicle import Round, rounds_of
 from finetune_fsm.reports.html.drawings import of_loop, of_workflow
 from finetune_fsm.reports.html.graph import figure, table
 from finetune_fsm.reports.html.markup import NOTHING, Html, page, tag

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from finetune_fsm.improve.model import Analysis
 from finetune_fsm.improve.samples import usage_of
 from finetune_fsm.loop.trials import Score
+from finetune_fsm.reports.chronicle import Refusal, Round, Trial
 from finetune_fsm.reports.comparison_text import span
-from finetune_fsm.reports.html.chronicle import Refusal, Round, Trial
 from finetune_fsm.reports.html.diff import diff
 from finetune_fsm.reports.html.markup import NOTHING, Html, joined, tag
 from finetune_fsm.reports.html.parts import (
