@@ -15,6 +15,7 @@ PACKAGE = Path(finetune_fsm.__file__).parent
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "codec", "log", "schema", "schemas", "sinks", "storage"}),
     frozenset({"workflow", "llm"}),
+    frozenset({"knowledge"}),
     frozenset({"tools"}),
     frozenset({"execution"}),
     frozenset({"scenarios"}),
@@ -36,6 +37,8 @@ ONLY_IN = {
     "distributed": {"llm/dask_client.py", "llm/dask_cluster.py", "llm/dask_worker.py"},
     "starlette": {"serve/app.py", "serve/wire.py"},
     "uvicorn": {"serve/server.py"},
+    "numpy": {"knowledge/search.py"},
+    "msgpack": {"knowledge/store.py"},
     "pypdf": {"execution/documents.py"},
     "docx": {"execution/documents.py"},
     "mcp": {"tools/processes.py", "tools/pipes.py"},

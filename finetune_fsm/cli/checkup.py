@@ -43,6 +43,8 @@ OPTIONAL: Mapping[str, str] = {
     "xllamacpp": "embedded",
     "pypdf": "documents",
     "python-docx": "documents",
+    "numpy": "knowledge",
+    "msgpack": "knowledge",
     "distributed": "dask",
     "starlette": "serve",
     "uvicorn": "serve",

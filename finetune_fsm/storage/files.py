@@ -31,11 +31,16 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         StorageError: the disk, the folder or the permissions do not allow it.
     """
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put *data* at *path* as `write_text` does, which also says what is raised."""
     target = Path(os.path.realpath(path))
     try:
         make_folders(target.parent)
         _sweep(target)
-        _replace(target, text.encode("utf-8"))
+        _replace(target, data)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
