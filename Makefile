@@ -97,8 +97,9 @@ quality-scripted: $(READY)  ## The same with a model of known truth (under a min
 	$(BIN)/python bench/quality/check.py
 	$(BIN)/python bench/quality/run.py --llm script --out build/quality --promises
 
-docs: $(READY)  ## Draw the loop's table into the README
+docs: $(READY)  ## Draw the loop into the README and the pages
 	$(BIN)/python docs/draw_loop.py README.md
+	$(BIN)/agentmech graph --loop -o docs/images/loop.svg
 
 docs-site: $(READY)  ## Build the pages of docs/ into build/site, with MkDocs
 	$(BIN)/python -m pip install --quiet --requirement docs/requirements.txt

@@ -34,6 +34,16 @@ NOT_RUN: dict[str, dict[str, str]] = {
         "$ agentmech finetune my.yaml --approve always": PERSON,
         "$ agentmech finetune my.yaml --step": PERSON,
     },
+    "docs/how-to/lint-and-generate.md": {
+        '$ agentmech generate "Answer questions about our opening hours" -o hours.yaml': MODEL,
+    },
+    "docs/how-to/serve.md": {
+        "$ pip install '/path/to/the/checkout[serve]'": NETWORK,
+    },
+    "docs/how-to/several-servers.md": {
+        "$ agentmech finetune my.yaml -u http://one:11434 -u http://two:11434": MACHINES,
+        "$ pip install '/path/to/the/checkout[dask]'": MACHINES,
+    },
     "docs/tutorial.md": {
         "$ python3 -m venv .venv": NETWORK,
         "$ ollama pull gemma3:4b": MODEL,
