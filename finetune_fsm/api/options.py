@@ -21,6 +21,7 @@ from finetune_fsm.loop.settings import Approval, OnTie, Settings
 from finetune_fsm.loop.table import LoopState
 from finetune_fsm.loop.toolbox import Approve, Progress
 from finetune_fsm.scenarios.load import find_suite
+from finetune_fsm.tools.model import ToolSource
 from finetune_fsm.workflow.model import DEFAULT_MODEL
 
 MAX_ITERATIONS = 5
@@ -90,6 +91,7 @@ class Hands(TypedDict, total=False):
         stop: Ask it to stop the run; the best so far is kept.
         store: Where replies are kept for other runs; none are without.
         watch: Where calls and rollouts under way can be seen, if anybody looks.
+        tools: Where the workflow's tool servers come from; a `Processes` starts them. None without.
     """
 
     observers: Sequence[Observer]
@@ -100,6 +102,7 @@ class Hands(TypedDict, total=False):
     stop: Stop | None
     store: Store | None
     watch: Watch | None
+    tools: ToolSource
 
 
 class Options(Wishes, Hands, total=False):

@@ -37,6 +37,7 @@ from finetune_fsm.runs.history import History, beginning_of, rebuilt, reopened
 from finetune_fsm.runs.keeper import Keeper, alone, kept, now
 from finetune_fsm.runs.records import FORMAT, Beginning, Resumption, check_sources, sources_of
 from finetune_fsm.storage.journal import Journal as JournalFile
+from finetune_fsm.tools.source import NO_TOOLS
 from finetune_fsm.workflow.load import load as load_workflow
 
 
@@ -233,6 +234,7 @@ def _tools(memo: Memo, meter: Meter, hands: Hands, sources: Mapping[str, str]) -
         meter=meter,
         check_sources=lambda: check_sources(sources),
         watch=hands.get("watch"),
+        servers=hands.get("tools", NO_TOOLS),
     )
 
 

@@ -110,6 +110,7 @@ ITERATION_LIMIT = 1_000  # that of the library, here so that help need not impor
 @options.EXECUTOR
 @options.JOBS
 @options.CACHE
+@options.TOOLS
 @options.OUTPUT_OPTIONS
 @click.pass_obj
 def finetune(  # noqa: PLR0913  # one argument per option
@@ -124,6 +125,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
     max_tokens: int | None,
     max_time: float | None,
     cached: bool,
+    tools: bool,
     reports: tuple[str, ...],
     step: bool,
     breakpoints: tuple[str, ...],
@@ -146,6 +148,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.cli.session import hands
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.llm.meter import Budget
+    from finetune_fsm.tools.source import source_of
 
     if wishes["approval"] != "never":
         steering.demand_terminal(f"--approve {wishes['approval']}", "--approve never asks nobody")
@@ -162,6 +165,7 @@ def finetune(  # noqa: PLR0913  # one argument per option
         debugger = debugger_of(job)
         approval = wishes["approval"]
         taken = hands(console, job, cached=cached, approval=approval, debugger=debugger)
+        taken["tools"] = source_of(tools)
 
         def first() -> ExitCode:
             chosen = open_chosen(console, job, urls=ollama_urls, spec=llm_spec, executor=executor)

@@ -143,6 +143,16 @@ CACHE = click.option(
 )
 
 
+TOOLS = click.option(
+    "--no-tools",
+    "tools",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Start no tool server (mcp_servers); states go on without, with a warning",
+)
+
+
 class Duration(click.ParamType[float]):
     """Seconds, as ``90``, ``90s``, ``30m``, ``2h`` or ``1h30m``; more than none."""
 

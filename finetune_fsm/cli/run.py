@@ -49,6 +49,7 @@ STEPS_LIMIT = 1_000_000
     metavar="<number>",
     help="States visited at most (default: 100)",
 )
+@options.TOOLS
 @click.option("--strict", is_flag=True, help="Unknown keys and unreadable files are errors")
 @options.OUTPUT_OPTIONS
 @click.pass_obj
@@ -63,6 +64,7 @@ def run(  # noqa: PLR0913  # one argument per option
     trace: bool,
     log_file: str | None,
     max_steps: int,
+    tools: bool,
     strict: bool,
 ) -> ExitCode:
     """Run a workflow once; replies go to standard output, questions to standard error.
@@ -84,6 +86,7 @@ def run(  # noqa: PLR0913  # one argument per option
         given_answers(pairs, workflow),
         Settings(max_steps=max_steps, strict=strict),
         trace,
+        tools,
     )
 
     def work(job: Job) -> ExitCode:
@@ -112,6 +115,7 @@ class Wishes:
         answers: By state.
         settings: The limits.
         trace: Whether every visit is kept.
+        tools: Whether tool servers are started.
     """
 
     source: Source
@@ -119,6 +123,7 @@ class Wishes:
     answers: Mapping[str, str]
     settings: Settings
     trace: bool
+    tools: bool = True
 
 
 def _rolled_out(console: Console, wishes: Wishes, llm: LLM, job: Job) -> Rollout:
@@ -129,6 +134,7 @@ def _rolled_out(console: Console, wishes: Wishes, llm: LLM, job: Job) -> Rollout
     from finetune_fsm.cli.files import STDIN_NAME
     from finetune_fsm.execution import rundir
     from finetune_fsm.execution.executor import run_workflow
+    from finetune_fsm.tools.source import source_of
 
     workflow, started = wishes.workflow, datetime.now(UTC)
     folder = rundir.create_run_directory(workflow.name, now=started)
@@ -161,6 +167,7 @@ def _rolled_out(console: Console, wishes: Wishes, llm: LLM, job: Job) -> Rollout
         on_text=stream.piece,
         stop=job.stop,
         run_directory=folder,
+        tools=source_of(wishes.tools),
     )
     stream.end()
     note(rollout=rollout)
@@ -227,6 +234,7 @@ def document_of(name: str, rollout: Rollout) -> Mapping[str, object]:
         "variables": rollout.variables,
         "error": {"state": error.state, "message": error.message} if error else None,
         "warnings": rollout.warnings,
+        **({"tools": rollout.tools} if rollout.tools else {}),
         "llm_calls": rollout.usage.calls,
         "tokens": rollout.usage.tokens,
         "seconds": round(rollout.seconds, 3),

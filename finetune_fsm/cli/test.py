@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 @click.option(
     "--watch", is_flag=True, help="Run again whenever a file that matters changes, until Ctrl+C"
 )
+@options.TOOLS
 @options.JOBS
 @options.OUTPUT_OPTIONS
 @click.pass_obj
@@ -74,6 +75,7 @@ def test(  # noqa: PLR0913  # one argument per option
     failed: bool,
     first: int | None,
     watch: bool,
+    tools: bool,
     jobs: int | None,
 ) -> ExitCode:
     """Run the scenarios of a test file, or those of a workflow whose test file stands beside it.
@@ -100,6 +102,7 @@ def test(  # noqa: PLR0913  # one argument per option
         from finetune_fsm.cli.status import watched
         from finetune_fsm.observers.progress import Standing
         from finetune_fsm.scenarios.evaluate import run_suite
+        from finetune_fsm.tools.source import source_of
 
         board = watched(console, job, Standing(unit="scenario"))
         llm = open_llm(
@@ -117,6 +120,7 @@ def test(  # noqa: PLR0913  # one argument per option
                 on_result=tell,
                 watch=board,
                 texts=any(target.form == HTML for target in targets),
+                tools=source_of(tools),
             )
         show.end(report)
         remember(subject.path, subject.names, report)

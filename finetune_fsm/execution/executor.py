@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,8 +30,11 @@ from finetune_fsm.execution.limits import Deadline, Settings
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus, Visit
 from finetune_fsm.execution.rundir import temporary_run_directory
 from finetune_fsm.execution.states import Draft, Effects, Frame, Scene, perform
+from finetune_fsm.execution.tooling import Bench
 from finetune_fsm.llm.base import LLM, OnText, Stop
 from finetune_fsm.sinks import clean, one_line
+from finetune_fsm.tools.model import Place, ToolSource
+from finetune_fsm.tools.source import NO_TOOLS
 from finetune_fsm.workflow.model import END, RUN_DIRECTORY, State, Workflow
 
 OnEnter = Callable[[str, State], None]
@@ -60,6 +63,8 @@ def run_workflow(  # noqa: PLR0913  # three of them only listen
     on_text: OnText | None = None,
     stop: Stop | None = None,
     run_directory: Path | None = None,
+    tools: ToolSource = NO_TOOLS,
+    name: str = "",
 ) -> Rollout:
     """Run *workflow* once. Whatever it or a model does wrong is in the rollout, not raised.
 
@@ -73,16 +78,20 @@ def run_workflow(  # noqa: PLR0913  # three of them only listen
         on_text: Gets the pieces of each reply as they arrive; not those of a routing.
         stop: Ends the run early; the rollout then holds what was done.
         run_directory: The run's own folder; a temporary one without.
+        tools: Where its tool servers come from; it has none without.
+        name: Tells this rollout from others to whoever writes calls of tools down.
 
     Raises:
         LLMError: of a kind in `errors.FATAL`, and *options* say that these are raised.
-        MissingExtra: a PDF or Word file needs a library that is not installed.
+        MissingExtra: a PDF or Word file, or a tool server, needs a library that is not installed.
+        SourceChanged: a tool server is not what was allowed.
         BudgetSpent: the model may not be asked any more, or the caller's time is over.
         StorageError: no temporary run directory can be made.
     """
     started = time.monotonic()
     with ExitStack() as stack:
         folder = run_directory or stack.enter_context(temporary_run_directory())
+        bench = stack.enter_context(closing(Bench(tools, Place(folder, name))))
         warnings: dict[str, None] = {}
         effects = Effects(
             llm=llm,
@@ -91,6 +100,7 @@ def run_workflow(  # noqa: PLR0913  # three of them only listen
             deadline=Deadline(options.max_seconds, stop),
             run_directory=folder,
             warn=lambda message: warnings.setdefault(clean(message, limit=MESSAGE_LIMIT)),
+            bench=bench,
             on_text=on_text,
         )
         run = _Run(effects, on_enter, on_visit)

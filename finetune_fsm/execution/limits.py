@@ -27,6 +27,7 @@ class Settings:
             exceptions, past every `on_error`. Evaluations want it: a server that is down says
             nothing about the workflow.
         draw: The how-manieth rollout of the same scenario this is, 0 the first.
+        tool_rounds: Times that a state's model may ask for tools before it has to answer.
     """
 
     defaults: Mapping[str, object] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Settings:
     strict: bool = False
     fatal_raises: bool = False
     draw: int = 0
+    tool_rounds: int = 8
 
     def sampling(self, own: Mapping[str, object]) -> Mapping[str, object]:
         """Return the options of a request: the defaults, and a state's *own* before them. Pure.

@@ -15,6 +15,8 @@ from finetune_fsm.llm.watch import Watch
 from finetune_fsm.loop.run import Run
 from finetune_fsm.scenarios.evaluate import Task, roll_out_each
 from finetune_fsm.storage.files import write_text
+from finetune_fsm.tools.model import ToolSource
+from finetune_fsm.tools.source import NO_TOOLS
 
 Progress = Callable[[int, int], None]
 """Told how many of how many scenarios have run."""
@@ -65,6 +67,7 @@ class Toolbox:
         meter: Knows what was spent on models.
         check_sources: Raises SourceChanged when a file that the run was made from has changed.
         watch: Where rollouts under way can be seen, if anybody looks.
+        servers: Where the tool servers of workflows come from.
     """
 
     llm: LLM
@@ -75,6 +78,7 @@ class Toolbox:
     meter: Meter = field(default_factory=Meter)
     check_sources: Callable[[], None] = trust_sources
     watch: Watch | None = None
+    servers: ToolSource = NO_TOOLS
 
     def roll_out(
         self, tasks: Sequence[Task], run: Run, *, hurry: bool = True
@@ -101,6 +105,7 @@ class Toolbox:
             stop=self.stop,
             on_done=self.progress,
             watch=self.watch,
+            tools=self.servers,
         )
 
     def ask(self, request: Request) -> Completion | Problem:

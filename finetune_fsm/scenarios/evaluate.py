@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 
+from finetune_fsm.codec import digest
 from finetune_fsm.errors import Cancelled
 from finetune_fsm.execution.executor import run_workflow
 from finetune_fsm.execution.inputs import MappingInputs
@@ -32,6 +33,8 @@ from finetune_fsm.scenarios.model import (
 )
 from finetune_fsm.scenarios.parallel import in_flight
 from finetune_fsm.scenarios.rubric import judge_of, judgements_of
+from finetune_fsm.tools.model import ToolSource
+from finetune_fsm.tools.source import NO_TOOLS
 from finetune_fsm.workflow.model import Workflow
 
 OnDone = Callable[[int, int], None]
@@ -55,6 +58,7 @@ def roll_out(
     draw: int = 0,
     options: Settings = DEFAULTS,
     stop: Stop | None = None,
+    tools: ToolSource = NO_TOOLS,
 ) -> Rollout:
     """Run *workflow* with the inputs of *scenario*, each time in a run directory that goes away.
 
@@ -69,6 +73,7 @@ def roll_out(
             where the seed is not a state's own, with another one. One with `repeat` n takes n.
         options: Limits; its `defaults` go before seed and temperature.
         stop: Ends it early.
+        tools: Where tool servers come from; there are none without.
 
     Raises:
         LLMError: of a kind in `errors.FATAL`: the model cannot be had.
@@ -79,15 +84,27 @@ def roll_out(
     defaults = {"temperature": 0, "seed": seed, **options.defaults}
     settings = replace(options, defaults=defaults, fatal_raises=True)
     draws = range(draw * scenario.repeat, (draw + 1) * scenario.repeat)
-    made = [_rolled(workflow, scenario, llm, replace(settings, draw=n), stop) for n in draws]
+    made = [_rolled(workflow, scenario, llm, replace(settings, draw=n), stop, tools) for n in draws]
     return together(scenario, made)
 
 
 def _rolled(
-    workflow: Workflow, scenario: Scenario, llm: LLM, settings: Settings, stop: Stop | None
+    workflow: Workflow,
+    scenario: Scenario,
+    llm: LLM,
+    settings: Settings,
+    stop: Stop | None,
+    tools: ToolSource,
 ) -> Rollout:
+    name = digest((workflow.document, scenario.name, settings.draw)) if workflow.mcp_servers else ""
     rollout = run_workflow(
-        workflow, llm, inputs=MappingInputs(scenario.inputs), options=settings, stop=stop
+        workflow,
+        llm,
+        inputs=MappingInputs(scenario.inputs),
+        options=settings,
+        stop=stop,
+        tools=tools,
+        name=name,
     )
     if rollout.status is RunStatus.STOPPED:
         raise Cancelled
@@ -138,6 +155,7 @@ def roll_out_each(  # noqa: PLR0913  # as of run_suite
     stop: Stop | None = None,
     on_done: OnDone | None = None,
     watch: Watch | None = None,
+    tools: ToolSource = NO_TOOLS,
 ) -> Generator[Rollout, None, None]:
     """Yield the rollouts of *tasks*, in order; see `parallel.in_flight` for how.
 
@@ -151,6 +169,7 @@ def roll_out_each(  # noqa: PLR0913  # as of run_suite
         stop: Ends all of them early.
         on_done: Told of progress.
         watch: Where they can be seen, if anybody looks.
+        tools: Where tool servers come from; there are none without.
     """
     board = watch or Watch()
     board.expect(len(tasks))
@@ -166,6 +185,7 @@ def roll_out_each(  # noqa: PLR0913  # as of run_suite
                 draw=task.draw,
                 options=options,
                 stop=inner,
+                tools=tools,
             )
 
     done = count(1)
@@ -250,6 +270,7 @@ def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
     on_result: OnResult | None = None,
     texts: bool = True,
     watch: Watch | None = None,
+    tools: ToolSource = NO_TOOLS,
 ) -> SuiteReport:
     """Run *workflow* on all of *suite* and judge it.
 
@@ -265,6 +286,7 @@ def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
         texts: Whether the report keeps what was asked, said and saved. Without them it is small
             whatever the models write, and only *on_result* sees them.
         watch: Where they can be seen, if anybody looks.
+        tools: Where tool servers come from; there are none without.
     """
     started = time.monotonic()
     board = watch or Watch()
@@ -273,7 +295,9 @@ def run_suite(  # noqa: PLR0913  # what runs, and how, in words of their own
     def piece(number: int, inner: Stop) -> ScenarioResult:
         scenario = suite.scenarios[number]
         with board.rollout(Task(workflow, scenario).place):
-            rollout = roll_out(workflow, scenario, llm, seed=seed, options=options, stop=inner)
+            rollout = roll_out(
+                workflow, scenario, llm, seed=seed, options=options, stop=inner, tools=tools
+            )
         return judge_rollout(scenario, rollout)
 
     jobs = jobs or llm.slots

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from finetune_fsm.llm.base import Tool
 from finetune_fsm.tools.model import Offer
 
 LENGTH = 64
@@ -15,13 +16,28 @@ LENGTH = 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A tool as a model is offered it.
+
+    Attributes:
+        tool: Its name is the one for the model.
+        server: Whose it is.
+        own: What its server calls it.
+    """
+
+    tool: Tool
+    server: str
+    own: str
+
+
 def safe(name: str) -> str:
     """Return *name* with letters, digits, ``_`` and ``-`` alone, `LENGTH` at most; never empty."""
     return _UNSAFE.sub("_", name)[:LENGTH] or "_"
 
 
-def distinct(offers: Mapping[str, Sequence[Offer]]) -> dict[str, tuple[str, Offer]]:
-    """Return the tools of all servers, by a name that no other has, each with its server's name.
+def distinct(offers: Mapping[str, Sequence[Offer]]) -> dict[str, Offered]:
+    """Return the tools of all servers, by a name that no other has.
 
     A tool keeps its own name where no other server has it; else the server's goes before.
 
@@ -30,11 +46,11 @@ def distinct(offers: Mapping[str, Sequence[Offer]]) -> dict[str, tuple[str, Offe
     """
     pairs = [(server, offer) for server, found in offers.items() for offer in found]
     counts = Counter(safe(offer.tool.name) for _, offer in pairs)
-    named: dict[str, tuple[str, Offer]] = {}
+    named: dict[str, Offered] = {}
     for server, offer in pairs:
         own = safe(offer.tool.name)
         name = own if counts[own] == 1 else _free(safe(f"{server}_{own}"), {*counts, *named})
-        named[name] = (server, replace(offer, tool=replace(offer.tool, name=name)))
+        named[name] = Offered(replace(offer.tool, name=name), server, offer.tool.name)
     return named
 
 

@@ -82,7 +82,7 @@ def _answer(message: dict[str, Any], tools: dict[str, Callable[..., Any]]) -> di
         case "tools/list":
             return _result(tools=[description_of(name, tool) for name, tool in tools.items()])
         case "tools/call":
-            tool = tools.get(parameters.get("name"))
+            tool = tools.get(str(parameters.get("name")))
             if tool is None:
                 return _error(_BAD_PARAMETERS, f"there is no tool {parameters.get('name')!r}")
             text, failed = _called(tool, parameters.get("arguments") or {})

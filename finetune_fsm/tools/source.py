@@ -84,4 +84,13 @@ class SwitchedOff:
 NO_TOOLS = SwitchedOff("tools are switched off")
 """For whoever wants none, and for programs that have not said that they want them."""
 
+
+def source_of(wanted: bool) -> ToolSource:
+    """Return where the servers of a workflow that a person named come from, if they are *wanted*.
+
+    Naming a file allows the servers that are written in it.
+    """
+    return Processes() if wanted else NO_TOOLS
+
+
 _: tuple[type[ToolSource], ...] = (Processes, SwitchedOff)  # both keep the protocol, says mypy

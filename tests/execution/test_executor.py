@@ -525,7 +525,7 @@ def test_a_broken_world_leaves_an_evaluation_and_a_bad_reply_does_not(kind: LLME
 
 @pytest.mark.parametrize(
     ("fields", "word"),
-    [({"mcp_servers": ("files",)}, "mcp_servers"), ({"use_rag": "docs"}, "rag")],
+    [({"use_rag": "docs"}, "rag")],
 )
 def test_what_this_version_cannot_run_is_said_before_a_model_is_asked(
     fields: dict[str, object], word: str

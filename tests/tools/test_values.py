@@ -33,9 +33,10 @@ def test_every_tool_of_every_server_has_a_safe_name_of_its_own(
 ) -> None:
     named = distinct({server: offers(names) for server, names in served.items()})
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name) for name in named)
-    behind = [(server, offer.tool.description) for server, offer in named.values()]
+    behind = [(offered.server, offered.own) for offered in named.values()]
     assert behind == [(server, name) for server, names in served.items() for name in names]
-    assert all(offer.tool.name == name for name, (_, offer) in named.items())
+    assert all(offered.tool.name == name for name, offered in named.items())
+    assert all(offered.tool.description == offered.own for offered in named.values())
 
 
 @given(SERVED)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from finetune_fsm.execution.rollout import Visit
+from finetune_fsm.codec import canonical
+from finetune_fsm.execution.rollout import ToolUse, Visit
 from finetune_fsm.reports.html.markup import NOTHING, Content, Html, joined, tag
 from finetune_fsm.reports.html.parts import (
     badge,
@@ -85,7 +86,8 @@ def _versions(
     found: dict[object, list[tuple[str, ScenarioResult]]] = {}
     for name, result in results:
         visits = tuple(
-            (v.state, v.prompt, v.completion, v.next, v.error) for v in result.rollout.visits
+            (v.state, v.prompt, v.completion, v.next, v.error, repr(v.tools))
+            for v in result.rollout.visits
         )
         messages = tuple((a.verdict, a.message) for a in result.assertions)
         found.setdefault((result.verdict, result.error, messages, visits), []).append(
@@ -133,11 +135,16 @@ def _visits(result: ScenarioResult, limit: int, seen: dict[str, str], where: str
     visits = result.rollout.visits
     for visit in visits[:most]:
         yield _step(visit)
-        for what, text in (("asked", visit.prompt), ("answered", visit.completion)):
+        used = tuple((f"tool {line(use.name)}", _used(use)) for use in visit.tools)
+        for what, text in (("asked", visit.prompt), *used, ("answered", visit.completion)):
             if text:
                 yield _text(what, text, limit, seen, where)
     if len(visits) > most:
         yield paragraph(f"{many(len(visits) - most, 'more visit')} left out.", kind="soft")
+
+
+def _used(use: ToolUse) -> str:
+    return f"{canonical(use.arguments)}\n{use.error or use.result}"
 
 
 def _step(visit: Visit) -> Html:
