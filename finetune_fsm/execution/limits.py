@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from finetune_fsm.errors import Cancelled
+from finetune_fsm.knowledge.model import Given
 from finetune_fsm.llm.base import Stop
 
 SEEDS = 2**31
@@ -27,7 +28,7 @@ class Settings:
             exceptions, past every `on_error`. Evaluations want it: a server that is down says
             nothing about the workflow.
         draw: The how-manieth rollout of the same scenario this is, 0 the first.
-        tool_rounds: Times that a state's model may ask for tools before it has to answer.
+        documents: What stands for the search of any knowledge base, or None.
     """
 
     defaults: Mapping[str, object] = field(default_factory=dict)
@@ -36,7 +37,7 @@ class Settings:
     strict: bool = False
     fatal_raises: bool = False
     draw: int = 0
-    tool_rounds: int = 8
+    documents: tuple[Given, ...] | None = None
 
     def sampling(self, own: Mapping[str, object]) -> Mapping[str, object]:
         """Return the options of a request: the defaults, and a state's *own* before them. Pure.

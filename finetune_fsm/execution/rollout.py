@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from finetune_fsm.codec import LATER
 from finetune_fsm.errors import LLMErrorKind
+from finetune_fsm.knowledge.model import Retrieved
 from finetune_fsm.llm.base import Usage
 
 
@@ -17,25 +18,6 @@ class RunStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """One call of a tool.
-
-    Attributes:
-        name: Of the tool, as the model wrote it.
-        arguments: As the model wrote them.
-        result: What came back, as the model was told it, cut.
-        error: Why nothing useful did, as the model was told it, or empty.
-        seconds: Wall time.
-    """
-
-    name: str
-    arguments: Mapping[str, object] = field(default_factory=dict)
-    result: str = ""
-    error: str = ""
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +33,8 @@ class Visit:
         routed: Whether a model chose `next`.
         error: Why it failed, or empty.
         usage: LLM calls of this visit, routing included.
-        tools: Calls of tools, in order.
+        retrieved: What a knowledge base gave to the prompt, the nearest first.
+        without_context: Why the knowledge base gave nothing, or empty.
     """
 
     state: str
@@ -62,12 +45,8 @@ class Visit:
     routed: bool = False
     error: str = ""
     usage: Usage = field(default_factory=Usage)
-    tools: tuple[ToolUse, ...] = field(default=(), metadata=LATER)
-
-    def without_texts(self) -> Visit:
-        """Return the same with nothing of what was asked and said."""
-        tools = tuple(replace(use, arguments={}, result="", error="") for use in self.tools)
-        return replace(self, prompt="", completion="", tools=tools)
+    retrieved: tuple[Retrieved, ...] = field(default=(), metadata=LATER)
+    without_context: str = field(default="", metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +111,10 @@ class Rollout:
 
     def without_texts(self) -> Rollout:
         """Return the same with nothing of what was asked, said and saved."""
-        visits = tuple(visit.without_texts() for visit in self.visits)
+        visits = tuple(replace(visit, prompt="", completion="") for visit in self.visits)
         judgements = tuple(replace(judgement, reason="") for judgement in self.judgements)
         further = tuple(rollout.without_texts() for rollout in self.further)
         return replace(self, visits=visits, variables={}, judgements=judgements, further=further)
-
-    @property
-    def tools(self) -> tuple[ToolUse, ...]:
-        """Calls of tools of all visits, in order."""
-        return tuple(use for visit in self.visits for use in visit.tools)
 
     @property
     def usage(self) -> Usage:

@@ -11,21 +11,13 @@ from finetune_fsm.errors import ExecutionError
 from finetune_fsm.execution.files import Attachments, Folders, attach
 from finetune_fsm.execution.inputs import Inputs
 from finetune_fsm.execution.interpolation import Filled, fill
+from finetune_fsm.execution.knowing import Known, base_in, known
 from finetune_fsm.execution.limits import Deadline, Settings
-from finetune_fsm.execution.rollout import ToolUse, Visit
+from finetune_fsm.execution.rollout import Visit
 from finetune_fsm.execution.routing import Question, choose
-from finetune_fsm.execution.tooling import Bench, Kit, ToolBroke, call, converse
-from finetune_fsm.llm.base import (
-    LLM,
-    Completion,
-    Message,
-    OnText,
-    Purpose,
-    Request,
-    ToolCall,
-    Usage,
-)
-from finetune_fsm.sinks import one_line
+from finetune_fsm.knowledge.model import Retrieved
+from finetune_fsm.llm.base import LLM, Message, OnText, Purpose, Request, Usage
+from finetune_fsm.sinks import clean, one_line
 from finetune_fsm.workflow.model import END, State, StateKind, Workflow
 
 
@@ -40,7 +32,6 @@ class Effects:
         deadline: Looked at during every wait.
         run_directory: The run's own folder.
         warn: Takes one sentence for the rollout's warnings.
-        bench: Has the tool servers.
         on_text: Gets the pieces of each reply, or None.
     """
 
@@ -50,7 +41,6 @@ class Effects:
     deadline: Deadline
     run_directory: Path
     warn: Callable[[str], None]
-    bench: Bench
     on_text: OnText | None = None
 
 
@@ -87,7 +77,8 @@ class Draft:
     completion: str = ""
     routed: bool = False
     usage: Usage = field(default_factory=Usage)
-    tools: list[ToolUse] = field(default_factory=list)
+    retrieved: tuple[Retrieved, ...] = ()
+    missing: str = ""
 
     def visit(self, *, following: str = "", error: str = "") -> Visit:
         """The finished record."""
@@ -100,7 +91,8 @@ class Draft:
             routed=self.routed,
             error=error,
             usage=self.usage,
-            tools=tuple(self.tools),
+            retrieved=self.retrieved,
+            without_context=clean(self.missing, limit=500),
         )
 
 
@@ -169,8 +161,7 @@ def _prompt(scene: Scene) -> str:
     _refuse_what_is_to_come(state)
     asked = scene.filled(state.prompt or "").text
     attached = _attachments(scene)
-    kit = _kit(scene)
-    scene.draft.prompt = asked + attached.text
+    scene.draft.prompt = _with_knowledge(scene, asked + attached.text, asked)
     request = Request(
         model=scene.frame.workflow.model_of(state),
         messages=(Message("user", scene.draft.prompt, attached.images),),
@@ -178,9 +169,9 @@ def _prompt(scene: Scene) -> str:
         purpose=Purpose.STATE,
         label=scene.draft.state,
         draw=effects.settings.draw,
-        tools=kit.tools,
     )
-    completion = _talked(scene, request, kit) if kit.tools else _asked(scene, request)
+    completion = effects.llm.complete(request, on_text=effects.on_text, stop=effects.deadline)
+    scene.draft.usage += Usage.of(completion)
     if completion.cut:
         scene.warn("the reply was cut at the token limit — set options.num_predict higher")
     scene.save(completion.text)
@@ -188,54 +179,38 @@ def _prompt(scene: Scene) -> str:
 
 
 def _refuse_what_is_to_come(state: State) -> None:
-    if state.use_rag is not None:
+    if state.mcp_servers:
         raise ExecutionError(
-            "this state uses knowledge bases (rag), which this version cannot run yet — take them "
-            "out of the state, or give it an on_error"
+            "this state uses tool servers (mcp_servers), which this version cannot run yet — take "
+            "them out of the state, or give it an on_error"
         )
 
 
-def _kit(scene: Scene) -> Kit:
-    """The tools of the state; a server that cannot be had is a warning, or an error if strict."""
-    if not scene.state.mcp_servers:
-        return Kit()
-    effects = scene.effects
-    kit = effects.bench.kit(scene.frame.workflow, scene.state, effects.deadline)
-    if kit.problems and effects.settings.strict:
-        raise ExecutionError("; ".join(kit.problems))
-    for problem in kit.problems:
-        scene.warn(f"{problem}; the state goes on without it")
-    return kit
-
-
-def _asked(scene: Scene, request: Request) -> Completion:
-    effects = scene.effects
-    completion = effects.llm.complete(request, on_text=effects.on_text, stop=effects.deadline)
-    scene.draft.usage += Usage.of(completion)
-    return completion
-
-
-def _talked(scene: Scene, request: Request, kit: Kit) -> Completion:
-    """The model's answer after the calls that it wanted, which the draft then holds."""
-    effects, rounds = scene.effects, scene.effects.settings.tool_rounds
-
-    def use(wanted: ToolCall) -> str:
-        try:
-            made, told = call(kit, wanted, stop=effects.deadline, bench=effects.bench)
-        except ToolBroke as error:
-            scene.draft.tools.append(error.use)
-            raise
-        scene.draft.tools.append(made)
-        return told
-
-    completion, stopped = converse(
-        request, ask=lambda asked: _asked(scene, asked), use=use, rounds=rounds
+def _with_knowledge(scene: Scene, prompt: str, question: str) -> str:
+    """*prompt* with what the state's knowledge base holds on *question*; the draft keeps what."""
+    effects, name = scene.effects, scene.draft.state
+    base = base_in(scene.frame.workflow, scene.state)
+    if base is None:
+        return prompt
+    found: Known = known(
+        prompt,
+        question,
+        base,
+        effects.llm,
+        name=name,
+        options=effects.settings,
+        stop=effects.deadline,
     )
-    if stopped:
-        scene.warn(f"the model asked for tools {rounds} times and had to answer without more")
-    if completion.tool_calls and not completion.text:
-        raise ExecutionError("the model asks for tools without end and gives no answer")
-    return completion
+    shown = one_line(base.name, limit=80)
+    troubles = [*found.problems, found.missing] if found.missing else found.problems
+    if troubles and effects.settings.strict:
+        raise ExecutionError(f"knowledge base '{shown}': {'; '.join(troubles)}")
+    for problem in found.problems:
+        scene.warn(f"knowledge base '{shown}': {problem}")
+    if found.missing:
+        scene.warn(f"knowledge base '{shown}': {found.missing}; the prompt goes without context")
+    scene.draft.retrieved, scene.draft.missing = found.retrieved, found.missing
+    return found.prompt
 
 
 def _attachments(scene: Scene) -> Attachments:
