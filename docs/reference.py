@@ -47,7 +47,7 @@ def _command(command: click.Command, name: str, level: str = "##") -> Iterator[s
     yield f"{_told(command.help or '')}\n"
     records = (parameter.get_help_record(context) for parameter in command.params)
     yield "| option | what it does |\n|---|---|"
-    yield from (f"| `{_cell(record[0])}` | {_cell(record[1])} |" for record in records if record)
+    yield from (f"| `{_cell(record[0])}` | {_plain(record[1])} |" for record in records if record)
     yield ""
     if isinstance(command, click.Group):
         for inner, its in command.commands.items():
@@ -61,6 +61,10 @@ def _told(text: str) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    return " ".join(_told(text).split())
 
 
 def settings() -> str:
@@ -112,7 +116,7 @@ def _keys(part: Rules, definitions: Mapping[str, Rules]) -> str:
         rules = {**_named(own, definitions), **own}
         meaning = rules.get("description") or rules.get("hint") or ""
         needed = "yes" if key in required else ""  # type: ignore[operator]  # a list of a schema
-        lines.append(f"| `{key}` | {_type(rules)} | {needed} | {_cell(_told(str(meaning)))} |")
+        lines.append(f"| `{key}` | {_type(rules)} | {needed} | {_plain(str(meaning))} |")
     return "\n".join([*lines, ""])
 
 

@@ -43,6 +43,12 @@ def test_every_option_of_every_command_has_a_row() -> None:
                 assert parameter.opts[-1] in section, (name, parameter.opts)
 
 
+def test_signs_of_a_help_text_mean_nothing_in_a_table() -> None:
+    cells = re.findall(r"^\| `.*?` \| (.*) \|$", REFERENCE.commands(), re.MULTILINE)
+    assert cells
+    assert not [cell for cell in cells if re.search(r"(?<!\\)[<>*_`|]", cell)]
+
+
 def test_every_setting_has_a_row_with_its_variable() -> None:
     table = REFERENCE.settings()
     for options in known.all_options().values():
