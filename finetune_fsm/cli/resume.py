@@ -9,6 +9,7 @@ import click
 
 from finetune_fsm.cli import options, steering
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.publish import REPORTS
 from finetune_fsm.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ class Again(TypedDict):
     help="Go on with the workflow and the tests as they were when the run began",
 )
 @steering.approve(None)
+@REPORTS
 @steering.STEPS
 @options.URL
 @options.LLM
 @options.EXECUTOR
 @options.JOBS
 @options.CACHE
-@options.TOOLS
 @options.OUTPUT_OPTIONS
 @click.pass_obj
 def resume(  # noqa: PLR0913  # one argument per option
@@ -64,8 +65,8 @@ def resume(  # noqa: PLR0913  # one argument per option
     llm_spec: str | None,
     executor: str | None,
     cached: bool,
-    tools: bool,
     approval: str | None,
+    reports: tuple[str, ...],
     step: bool,
     breakpoints: tuple[str, ...],
     **again: Unpack[Again],
@@ -80,13 +81,13 @@ def resume(  # noqa: PLR0913  # one argument per option
 
     from finetune_fsm import api
     from finetune_fsm.cli.models import open_chosen
+    from finetune_fsm.cli.report import check_reports, reported
     from finetune_fsm.cli.session import hands
     from finetune_fsm.cli.signals import supervised
     from finetune_fsm.loop.settings import Approval
     from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
-    from finetune_fsm.tools.source import source_of
 
     folder = places.find(run)
     history = load(folder)
@@ -94,17 +95,16 @@ def resume(  # noqa: PLR0913  # one argument per option
     asked = Approval(approval) if approval else history.settings.approval
     if asked not in (None, Approval.NEVER):
         steering.demand_terminal(f"--approve {asked}", "--approve never asks nobody")
+    check_reports(reports, history.settings.workflow)
     budget = type(before)(
         max_calls or before.calls, max_tokens or before.tokens, max_time or before.seconds
     )
     debugger_of = steering.debugger_for(console, step=step, breakpoints=breakpoints)
-    named = llm_spec or ollama_urls or executor
-    spec = llm_spec if named else history.beginning.llm or None
+    spec = llm_spec or (None if ollama_urls else _kept(history.beginning.llm, executor))
 
     def work(job: Job) -> ExitCode:
         debugger = debugger_of(job)
         taken = hands(console, job, cached=cached, approval=asked, debugger=debugger)
-        taken["tools"] = source_of(tools)
 
         def reopened(place: Path) -> ExitCode:
             chosen = open_chosen(console, job, urls=ollama_urls, spec=spec, executor=executor)
@@ -119,6 +119,7 @@ def resume(  # noqa: PLR0913  # one argument per option
                     **again,
                     **taken,
                 ) as session,
+                reported(console, session.folder, reports),
             ):
                 spent = session.loop.run.usage.calls
                 where = f"iteration {session.loop.run.iteration}, {session.loop.state}"
@@ -128,3 +129,12 @@ def resume(  # noqa: PLR0913  # one argument per option
         return steering.followed(console, debugger, partial(reopened, folder), reopened)
 
     return supervised(work)
+
+
+def _kept(begun_with: str, executor: str | None) -> str | None:
+    """What of the words that chose the run's model still hold: another cluster asks the same."""
+    if executor is None:
+        return begun_with or None
+    from finetune_fsm.llm.dask_spec import asked_by_workers
+
+    return asked_by_workers(begun_with)

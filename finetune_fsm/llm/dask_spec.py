@@ -111,6 +111,18 @@ def inner(spec: str) -> Inner:
             raise unknown(provider)
 
 
+def asked_by_workers(spec: str) -> str | None:
+    """Return what the workers of the cluster in *spec* ask; None if it names none, or no cluster.
+
+    Pure. It goes with ``--executor`` to the same workers elsewhere.
+
+    Args:
+        spec: As ``--llm`` takes it, such as ``dask:HOST:PORT/openai:URL``.
+    """
+    provider, _, rest = spec.partition(":")
+    return rest.partition("/")[2] or None if provider == "dask" else None
+
+
 def _servers(provider: str, urls: Sequence[str]) -> Inner:
     def spec(urls: Sequence[str]) -> str:
         return f"{provider}:{','.join(url.replace(',', '%2C') for url in urls)}"

@@ -140,3 +140,26 @@ def test_tests_are_written_into_several_files(agentmech: Agentmech, greeter: Pat
     shown = agentmech(*command, "-f", "html", encoding="ascii").out
     assert shown.startswith("<!doctype html>")
     assert "Hello Alice!" in shown
+
+
+def test_a_resumed_run_writes_reports_too(agentmech: Agentmech, greeter: Path) -> None:
+    assert agentmech(*GOOD, "--max-calls", "1").code in (0, 1)
+    reports = ("--report", "a.html", "--report", "b.json")
+    done = agentmech("resume", "--llm", "script:good.yaml", "--max-calls", "50", *reports)
+    assert done.code == 0, done.err
+    assert "report: a.html" in done.err
+    folder = greeter.parent
+    assert "2 of 2 scenarios pass" in (folder / "a.html").read_text()
+    assert json.loads((folder / "b.json").read_text()) == agentmech("show", "--json").document
+
+
+@pytest.mark.parametrize("wrong", ["a.nothing", "greeter.yaml", "greeter.test.yaml"])
+def test_a_resumed_run_asks_no_model_when_a_report_cannot_be_written(
+    wrong: str, agentmech: Agentmech, greeter: Path
+) -> None:
+    assert agentmech(*GOOD, "--max-calls", "1").code in (0, 1)
+    (run,) = runs_of(greeter)
+    before = (run / places.JOURNAL).read_bytes()
+    done = agentmech("resume", "--max-calls", "50", "--report", wrong)
+    assert done.code == 2
+    assert (run / places.JOURNAL).read_bytes() == before

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from finetune_fsm.errors import MissingExtra, UsageError
 from finetune_fsm.llm.dask_llm import DaskLLM
+from finetune_fsm.llm.dask_spec import asked_by_workers
 from finetune_fsm.llm.select import choose
 from finetune_fsm.sinks import clean
 
@@ -38,6 +39,16 @@ def test_the_words_that_choose_a_cluster_choose_it_again(host: str, port: int, s
     assert again.spec == first.spec == f"dask:{host.lower()}:{port}" + (f"/{spec}" if spec else "")
     assert again.llm.name == first.llm.name == f"Dask at {host.lower()}:{port}"
     assert again.llm._spec == first.llm._spec == spec
+
+
+@given(hosts, ports, inner)
+def test_another_cluster_can_be_told_to_ask_the_same(host: str, port: int, spec: str) -> None:
+    first = choose(executor=f"dask://{host}:{port}", spec=spec or None)
+    other = choose(executor="dask://elsewhere", spec=asked_by_workers(first.spec))
+    assert isinstance(other.llm, DaskLLM)
+    assert other.llm._spec == first.llm._spec == spec
+    if spec:  # without a cluster nobody knows what workers could reach
+        assert asked_by_workers(spec) is None
 
 
 def test_the_usual_port_need_not_be_said() -> None:
