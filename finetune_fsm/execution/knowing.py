@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from finetune_fsm.errors import FATAL, ExecutionError, LLMError, LLMErrorKind
 from finetune_fsm.execution.documents import document_text
@@ -16,6 +17,9 @@ from finetune_fsm.knowledge.documents import SIZE_LIMIT
 from finetune_fsm.knowledge.model import Base, Chunk, Given, Passage, Retrieved, base_of
 from finetune_fsm.llm.base import LLM, Stop
 from finetune_fsm.workflow.model import State, Workflow
+
+if TYPE_CHECKING:
+    from finetune_fsm.knowledge.index import Model
 
 QUESTION_LIMIT = 8000
 """Characters of a prompt that are searched for, its last ones: there the question mostly is."""
@@ -115,7 +119,7 @@ def _searched(
 
     if not hasattr(llm, "embed"):  # a model of the caller's own, older than that method
         raise LLMError(LLMErrorKind.BAD_REQUEST, f"{llm.name} makes no embeddings")
-    found = search(base, question, llm, Reading(_bytes_of, _text_of), stop=stop)
+    found = search(base, question, cast("Model", llm), Reading(_bytes_of, _text_of), stop=stop)
     return found.passages, found.problems
 
 

@@ -29,6 +29,7 @@ class Settings:
             nothing about the workflow.
         draw: The how-manieth rollout of the same scenario this is, 0 the first.
         documents: What stands for the search of any knowledge base, or None.
+        tool_rounds: Times that a state's model may ask for tools before it has to answer.
     """
 
     defaults: Mapping[str, object] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class Settings:
     fatal_raises: bool = False
     draw: int = 0
     documents: tuple[Given, ...] | None = None
+    tool_rounds: int = 8
 
     def sampling(self, own: Mapping[str, object]) -> Mapping[str, object]:
         """Return the options of a request: the defaults, and a state's *own* before them. Pure.

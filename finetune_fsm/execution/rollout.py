@@ -21,6 +21,25 @@ class RunStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a tool.
+
+    Attributes:
+        name: Of the tool, as the model wrote it.
+        arguments: As the model wrote them.
+        result: What came back, as the model was told it, cut.
+        error: Why nothing useful did, as the model was told it, or empty.
+        seconds: Wall time.
+    """
+
+    name: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    result: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """One state, visited once.
 
@@ -35,6 +54,7 @@ class Visit:
         usage: LLM calls of this visit, routing included.
         retrieved: What a knowledge base gave to the prompt, the nearest first.
         without_context: Why the knowledge base gave nothing, or empty.
+        tools: Calls of tools, in order.
     """
 
     state: str
@@ -47,6 +67,12 @@ class Visit:
     usage: Usage = field(default_factory=Usage)
     retrieved: tuple[Retrieved, ...] = field(default=(), metadata=LATER)
     without_context: str = field(default="", metadata=LATER)
+    tools: tuple[ToolUse, ...] = field(default=(), metadata=LATER)
+
+    def without_texts(self) -> Visit:
+        """Return the same with nothing of what was asked and said."""
+        tools = tuple(replace(use, arguments={}, result="", error="") for use in self.tools)
+        return replace(self, prompt="", completion="", tools=tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +137,15 @@ class Rollout:
 
     def without_texts(self) -> Rollout:
         """Return the same with nothing of what was asked, said and saved."""
-        visits = tuple(replace(visit, prompt="", completion="") for visit in self.visits)
+        visits = tuple(visit.without_texts() for visit in self.visits)
         judgements = tuple(replace(judgement, reason="") for judgement in self.judgements)
         further = tuple(rollout.without_texts() for rollout in self.further)
         return replace(self, visits=visits, variables={}, judgements=judgements, further=further)
+
+    @property
+    def tools(self) -> tuple[ToolUse, ...]:
+        """Calls of tools of all visits, in order."""
+        return tuple(use for visit in self.visits for use in visit.tools)
 
     @property
     def usage(self) -> Usage:

@@ -13,10 +13,20 @@ from finetune_fsm.execution.inputs import Inputs
 from finetune_fsm.execution.interpolation import Filled, fill
 from finetune_fsm.execution.knowing import Known, base_in, known
 from finetune_fsm.execution.limits import Deadline, Settings
-from finetune_fsm.execution.rollout import Visit
+from finetune_fsm.execution.rollout import ToolUse, Visit
 from finetune_fsm.execution.routing import Question, choose
+from finetune_fsm.execution.tooling import Bench, Kit, ToolBroke, call, converse
 from finetune_fsm.knowledge.model import Retrieved
-from finetune_fsm.llm.base import LLM, Message, OnText, Purpose, Request, Usage
+from finetune_fsm.llm.base import (
+    LLM,
+    Completion,
+    Message,
+    OnText,
+    Purpose,
+    Request,
+    ToolCall,
+    Usage,
+)
 from finetune_fsm.sinks import clean, one_line
 from finetune_fsm.workflow.model import END, State, StateKind, Workflow
 
@@ -32,6 +42,7 @@ class Effects:
         deadline: Looked at during every wait.
         run_directory: The run's own folder.
         warn: Takes one sentence for the rollout's warnings.
+        bench: Has the tool servers.
         on_text: Gets the pieces of each reply, or None.
     """
 
@@ -41,6 +52,7 @@ class Effects:
     deadline: Deadline
     run_directory: Path
     warn: Callable[[str], None]
+    bench: Bench
     on_text: OnText | None = None
 
 
@@ -79,6 +91,7 @@ class Draft:
     usage: Usage = field(default_factory=Usage)
     retrieved: tuple[Retrieved, ...] = ()
     missing: str = ""
+    tools: list[ToolUse] = field(default_factory=list)
 
     def visit(self, *, following: str = "", error: str = "") -> Visit:
         """The finished record."""
@@ -93,6 +106,7 @@ class Draft:
             usage=self.usage,
             retrieved=self.retrieved,
             without_context=clean(self.missing, limit=500),
+            tools=tuple(self.tools),
         )
 
 
@@ -158,9 +172,9 @@ def perform(scene: Scene, enter: Callable[[Scene], str]) -> str:
 
 def _prompt(scene: Scene) -> str:
     state, effects = scene.state, scene.effects
-    _refuse_what_is_to_come(state)
     asked = scene.filled(state.prompt or "").text
     attached = _attachments(scene)
+    kit = _kit(scene)
     scene.draft.prompt = _with_knowledge(scene, asked + attached.text, asked)
     request = Request(
         model=scene.frame.workflow.model_of(state),
@@ -169,21 +183,56 @@ def _prompt(scene: Scene) -> str:
         purpose=Purpose.STATE,
         label=scene.draft.state,
         draw=effects.settings.draw,
+        tools=kit.tools,
     )
-    completion = effects.llm.complete(request, on_text=effects.on_text, stop=effects.deadline)
-    scene.draft.usage += Usage.of(completion)
+    completion = _talked(scene, request, kit) if kit.tools else _asked(scene, request)
     if completion.cut:
         scene.warn("the reply was cut at the token limit — set options.num_predict higher")
     scene.save(completion.text)
     return _route(scene, request) if state.next_options else state.next or END
 
 
-def _refuse_what_is_to_come(state: State) -> None:
-    if state.mcp_servers:
-        raise ExecutionError(
-            "this state uses tool servers (mcp_servers), which this version cannot run yet — take "
-            "them out of the state, or give it an on_error"
-        )
+def _kit(scene: Scene) -> Kit:
+    """The tools of the state; a server that cannot be had is a warning, or an error if strict."""
+    if not scene.state.mcp_servers:
+        return Kit()
+    effects = scene.effects
+    kit = effects.bench.kit(scene.frame.workflow, scene.state, effects.deadline)
+    if kit.problems and effects.settings.strict:
+        raise ExecutionError("; ".join(kit.problems))
+    for problem in kit.problems:
+        scene.warn(f"{problem}; the state goes on without it")
+    return kit
+
+
+def _asked(scene: Scene, request: Request) -> Completion:
+    effects = scene.effects
+    completion = effects.llm.complete(request, on_text=effects.on_text, stop=effects.deadline)
+    scene.draft.usage += Usage.of(completion)
+    return completion
+
+
+def _talked(scene: Scene, request: Request, kit: Kit) -> Completion:
+    """The model's answer after the calls that it wanted, which the draft then holds."""
+    effects, rounds = scene.effects, scene.effects.settings.tool_rounds
+
+    def use(wanted: ToolCall) -> str:
+        try:
+            made, told = call(kit, wanted, stop=effects.deadline, bench=effects.bench)
+        except ToolBroke as error:
+            scene.draft.tools.append(error.use)
+            raise
+        scene.draft.tools.append(made)
+        return told
+
+    completion, stopped = converse(
+        request, ask=lambda asked: _asked(scene, asked), use=use, rounds=rounds
+    )
+    if stopped:
+        scene.warn(f"the model asked for tools {rounds} times and had to answer without more")
+    if completion.tool_calls and not completion.text:
+        raise ExecutionError("the model asks for tools without end and gives no answer")
+    return completion
 
 
 def _with_knowledge(scene: Scene, prompt: str, question: str) -> str:

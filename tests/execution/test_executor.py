@@ -523,21 +523,6 @@ def test_a_broken_world_leaves_an_evaluation_and_a_bad_reply_does_not(kind: LLME
         assert run(flow, script, fatal_raises=True).status is RunStatus.COMPLETED
 
 
-@pytest.mark.parametrize(
-    ("fields", "word"),
-    [({"use_rag": "docs"}, "rag")],
-)
-def test_what_this_version_cannot_run_is_said_before_a_model_is_asked(
-    fields: dict[str, object], word: str
-) -> None:
-    llm = ScriptedLLM([])
-    rollout = run_workflow(workflow(prompt("a", **fields)), llm, inputs=SAYS_NOTHING)
-    assert rollout.status is RunStatus.FAILED
-    assert word in rollout.error.message
-    assert "cannot run yet" in rollout.error.message
-    assert llm.requests == []
-
-
 # Limits and stops
 
 
