@@ -40,9 +40,8 @@ def served(folder: Path) -> Iterator[str]:
         text=True,
     ) as process:
         try:
-            assert process.stdout
-            address = next(filter(None, (re.search(r"http://\S+", x) for x in process.stdout)))
-            yield address[0]
+            told = process.stdout or ()
+            yield next(found[0] for line in told if (found := re.search(r"http://\S+", line)))
         finally:
             process.terminate()
 
@@ -62,7 +61,8 @@ def pictures(browser, address: str, name: str, click: str = "") -> None:  # noqa
         kind = scheme if width > 500 else "phone"
         path = IMAGES / f"{name}-{kind}.png"
         tab.screenshot(path=path)
-        assert path.stat().st_size < LIMIT, f"{path} is too large"
+        if path.stat().st_size > LIMIT:
+            raise SystemExit(f"{path} is too large")
         context.close()
 
 
@@ -79,7 +79,7 @@ def main() -> None:
         pictures(browser, (folder / "run.html").as_uri(), "report")
         with served(folder) as address:
             pictures(browser, address, "serve")
-            pictures(browser, address, "serve-run", click="/runs/")
+            pictures(browser, address, "serve-run", click="/run")
         browser.close()
 
 
