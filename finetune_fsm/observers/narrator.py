@@ -228,6 +228,7 @@ def _ideas(analysis: Analysis) -> Sequence[str]:
 def _modified(outcome: Modified, run: Run) -> Iterator[Line]:
     if outcome.attempt is None:
         yield Line("  Nothing is left to try")
+        yield BLANK
     elif outcome.draft is not None:  # why there is none, CHECKING tells
         yield from drafted(outcome.draft, run.best.candidate.text if run.best else "")
 
@@ -241,6 +242,7 @@ def _checked(outcome: Checked, moment: Leaving) -> Iterator[Line]:
         yield from drafted(outcome.draft, best.candidate.text if best else "")
     if not outcome.problems:
         yield Line("✅ Modifications applied", Tone.GOOD)
+        yield BLANK
         return
     yield from (against(problem) for problem in outcome.problems)
     if not moment.run.problems:
