@@ -35,8 +35,18 @@ from finetune_fsm.loop.toolbox import Toolbox, approve_all, ignore_progress
 from finetune_fsm.runs import places
 from finetune_fsm.runs.history import History, beginning_of, rebuilt, reopened
 from finetune_fsm.runs.keeper import Keeper, alone, kept, now
-from finetune_fsm.runs.records import FORMAT, Beginning, Resumption, check_sources, sources_of
+from finetune_fsm.runs.records import (
+    FORMAT,
+    Beginning,
+    Resumption,
+    check_servers,
+    check_sources,
+    servers_of,
+    sources_of,
+)
 from finetune_fsm.storage.journal import Journal as JournalFile
+from finetune_fsm.tools.kept import Kept
+from finetune_fsm.tools.model import ToolSource
 from finetune_fsm.tools.source import NO_TOOLS
 from finetune_fsm.workflow.load import load as load_workflow
 
@@ -110,16 +120,18 @@ def open_run(
 
     wishes, hands = sort_out(options)
     settings = _absolute(settings_for(workflow, **wishes))
-    original = load_workflow(settings.workflow).text
+    loaded = load_workflow(settings.workflow)
+    original = loaded.text
     home = places.make_home(settings.workflow)
     with alone(home, settings):
         folder = places.make_run(home, datetime.now(UTC))
         sources = sources_of(settings)
         meter = Meter(settings.budget)
         with kept(JournalFile.create(folder / places.JOURNAL), meter) as keeper:
-            keeper.begin(Beginning(FORMAT, __version__, now(), spec, settings, original, sources))
+            begun = (FORMAT, __version__, now(), spec, settings, original, sources)
+            keeper.begin(Beginning(*begun, servers_of(loaded)))
             memo = Memo(_layers(llm, meter, hands), meter, record=keeper.call)
-            tools = _tools(memo, meter, hands, sources)
+            tools = replace(_tools(memo, meter, hands, sources), servers=_servers(hands, keeper))
             yield Session(_loop(Run(settings, original), tools, hands, keeper.step), folder, meter)
 
 
@@ -169,6 +181,8 @@ def reopen_run(
             history = reopened(history, settings)
             sources = {} if ignore_changes else history.beginning.sources
             check_sources(sources)
+            if not ignore_changes and history.beginning.servers:
+                check_servers(history.beginning.servers, load_workflow(settings.workflow))
             spent, keep = history.run.usage + history.owed, len(history.steps)
             meter = Meter(settings.budget, spent=spent, seconds=history.seconds)
             with kept(journal, meter) as keeper:
@@ -181,6 +195,7 @@ def reopen_run(
                     keeper.note(message)
                     tell(message)
                 tools = _tools(memo, meter, hands, sources)
+                tools = replace(tools, servers=_servers(hands, keeper, history))
                 watch = _Watch(keeper, memo, tell)
                 yield Session(_loop(history.run, tools, hands, watch, history), folder, meter)
 
@@ -223,6 +238,17 @@ def _memo(llm: LLM, meter: Meter, hands: Hands, keeper: Keeper, history: History
             llm.skip(call.request)
     layers = _layers(llm, meter, hands)
     return Memo(layers, meter, record=keeper.call, known=calls, pending=history.unused)
+
+
+def _servers(hands: Hands, keeper: Keeper, history: History | None = None) -> ToolSource:
+    """The source of tool servers, every call written down before it is made."""
+    return Kept(
+        hands.get("tools", NO_TOOLS),
+        begin=keeper.intent,
+        end=keeper.outcome,
+        begun=history.begun if history else (),
+        ended=history.ended if history else (),
+    )
 
 
 def _tools(memo: Memo, meter: Meter, hands: Hands, sources: Mapping[str, str]) -> Toolbox:

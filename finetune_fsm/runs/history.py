@@ -21,6 +21,7 @@ from finetune_fsm.runs import records
 from finetune_fsm.runs.places import JOURNAL
 from finetune_fsm.runs.records import BEGIN, FORMAT, Beginning, Resumption
 from finetune_fsm.storage.journal import Reading, Record, read
+from finetune_fsm.tools.kept import Intent, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class History:
         sessions: How often the run was started or resumed.
         notes: For people.
         torn: Bytes of a record that was being written when the process died.
+        begun: Calls of tools that were about to be made.
+        ended: What came of those that came back.
     """
 
     folder: Path
@@ -67,6 +70,8 @@ class History:
     sessions: int
     notes: tuple[str, ...]
     torn: int
+    begun: tuple[Intent, ...] = ()
+    ended: tuple[Outcome, ...] = ()
 
     @property
     def unused(self) -> frozenset[str]:
@@ -102,6 +107,8 @@ class _Lines:
     lost: dict[int, Usage] = field(default_factory=dict)
     sessions: int = 1
     notes: list[str] = field(default_factory=list)
+    begun: list[Intent] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         match record.kind:
@@ -116,6 +123,10 @@ class _Lines:
                 self.retaken.add(resumption.keep)
                 self.lost[resumption.keep] = resumption.lost
                 self.sessions += 1
+            case records.INTENT:
+                self.begun.append(restore(Intent, record.data))
+            case records.OUTCOME:
+                self.ended.append(restore(Outcome, record.data))
             case records.NOTE:
                 self.notes.append(str(record.data["message"]))
             case _:
@@ -180,6 +191,8 @@ def rebuilt(folder: Path, reading: Reading) -> History:
         sessions=lines.sessions,
         notes=tuple(lines.notes),
         torn=reading.torn,
+        begun=tuple(lines.begun),
+        ended=tuple(lines.ended),
     )
 
 

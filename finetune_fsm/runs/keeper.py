@@ -18,9 +18,20 @@ from finetune_fsm.loop.run import Run
 from finetune_fsm.loop.settings import Settings
 from finetune_fsm.runs import places
 from finetune_fsm.runs.places import LOCK
-from finetune_fsm.runs.records import BEGIN, CALL, NOTE, RESUME, STEP, Beginning, Resumption
+from finetune_fsm.runs.records import (
+    BEGIN,
+    CALL,
+    INTENT,
+    NOTE,
+    OUTCOME,
+    RESUME,
+    STEP,
+    Beginning,
+    Resumption,
+)
 from finetune_fsm.storage.journal import Journal
 from finetune_fsm.storage.lock import Lock
+from finetune_fsm.tools.kept import Intent, Outcome
 
 
 class Keeper:
@@ -47,6 +58,14 @@ class Keeper:
     def call(self, call: Call) -> None:
         """Write a call down; when this returns, it may be used."""
         self._append(CALL, call)
+
+    def intent(self, intent: Intent) -> None:
+        """Write down that a tool is about to be called; when this returns, it may be."""
+        self._append(INTENT, intent)
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Write down what came of it; when this returns, it may be used."""
+        self._append(OUTCOME, outcome)
 
     def step(self, entry: Entry, run: Run) -> None:
         """Write down *entry*, after which *run* is known; then the loop may move."""

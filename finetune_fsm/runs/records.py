@@ -3,6 +3,8 @@
 ======  ====================================================================================
 begin   line 1: what was asked for, of what, by which version (`Beginning`)
 call    a question to a model and its answer (`llm.memo.Call`)
+intent  a call of a tool that is about to be made (`tools.kept.Intent`)
+outcome what came of it (`tools.kept.Outcome`)
 step    a state's outcome and where the loop went (`loop.entries`), and the run's mark
 resume  a new session: how many steps it builds on, and what was asked for now (`Resumption`)
 note    something that a person should know
@@ -17,13 +19,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune_fsm.codec import LATER
 from finetune_fsm.errors import SourceChanged
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.loop.settings import Settings
+from finetune_fsm.sinks import one_line
+from finetune_fsm.tools.contents import contents_of
+from finetune_fsm.workflow.model import Workflow
 
 FORMAT = 2  # 1: begin, call, step, resume, note; 2: several candidates an iteration
 
 BEGIN, CALL, STEP, RESUME, NOTE = "begin", "call", "step", "resume", "note"
+INTENT, OUTCOME = "intent", "outcome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Beginning:
         settings: What was asked for; its paths are absolute.
         original: The workflow's text.
         sources: SHA-256 of the files that the user gave, by absolute path.
+        servers: Digests of the workflow's tool servers, by name (`tools.contents`).
     """
 
     format: int
@@ -47,6 +55,7 @@ class Beginning:
     settings: Settings
     original: str
     sources: Mapping[str, str]
+    servers: tuple[tuple[str, str], ...] = field(default=(), metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,27 @@ def check_sources(sources: Mapping[str, str]) -> None:
             raise SourceChanged(
                 f"{name} was changed since the run began (SHA-256 {before[:12]}… is now "
                 f"{now[:12]}…) — start a new run, or go on with what it was: --ignore-changes"
+            )
+
+
+def servers_of(workflow: Workflow) -> tuple[tuple[str, str], ...]:
+    """Return the digests of the tool servers of *workflow*, sorted by name."""
+    return tuple(sorted(contents_of(workflow.mcp_servers, workflow.folder).items()))
+
+
+def check_servers(before: tuple[tuple[str, str], ...], workflow: Workflow) -> None:
+    """Compare the tool servers of *workflow* with what was allowed when the run began.
+
+    Raises:
+        SourceChanged: one is another, or is new.
+    """
+    allowed = dict(before)
+    for name, content in servers_of(workflow):
+        if allowed.get(name) != content:
+            raise SourceChanged(
+                f"the tool server '{one_line(name)}' is not what it was when the run began: its "
+                "command, its package or the code it runs has changed — look at it, and start a "
+                "new run, or go on with what it is now: --ignore-changes"
             )
 
 
