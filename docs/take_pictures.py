@@ -78,8 +78,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
         pictures(browser, (folder / "run.html").as_uri(), "report")
         with served(folder) as address:
-            pictures(browser, address, "serve")
-            pictures(browser, address, "serve-run", click="/run")
+            pictures(browser, address, "serve", click="/run/")
         browser.close()
 
 
