@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo test live cluster node browser lint format type wheel fuzz policy mutants crash signals bench speed spread quality quality-scripted docs session pictures docs-site clean
+.PHONY: help install model demo test live cluster node browser lint format type wheel fuzz policy mutants crash signals bench speed spread quality quality-scripted docs first-use session pictures docs-site clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -100,6 +100,9 @@ quality-scripted: $(READY)  ## The same with a model of known truth (under a min
 docs: $(READY)  ## Draw the loop into the README and the pages
 	$(BIN)/python docs/draw_loop.py README.md
 	$(BIN)/agentmech graph --loop -o docs/images/loop.svg
+
+first-use: $(READY)  ## Do what the tutorial says from the installation on, and time it
+	$(BIN)/python bench/first_use.py
 
 session: $(READY)  ## Record a finetune at a terminal and without one into docs/session.md
 	PYTHONPATH=tests $(BIN)/python docs/record_session.py
