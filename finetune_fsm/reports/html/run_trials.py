@@ -82,7 +82,7 @@ def _facts(trial: Trial) -> Iterator[tuple[str, Html | str]]:
         assert names is not None  # noqa: S101  # for the type checker
         yield "Won", _names(names.wins)
         yield "Lost", _lost(trial, names.losses)
-    usage = sum((r.rollout.usage for r in trial.results.values()), usage_of(()))
+    usage = sum((r.rollout.spent for r in trial.results.values()), usage_of(()))
     yield "Took", f"{usage.calls:,} calls, {usage.tokens:,} tokens, {usage.seconds:.1f} s"
 
 

@@ -83,7 +83,7 @@ def _table(report: SuiteReport) -> Html:
 
 
 def _row(result: ScenarioResult) -> tuple[str | Cell, ...]:
-    usage = result.rollout.usage
+    usage = result.rollout.spent
     return (
         line(result.scenario.name),
         Cell(*verdict_cell(result)),
