@@ -81,7 +81,7 @@ def all_options() -> Mapping[str, Options]:
 
 def key_of(option: click.Option) -> str:
     """Return what settings call *option*: its long name, with underscores. Pure."""
-    return max(option.opts, key=len).removeprefix("--").replace("-", "_")
+    return max(option.opts, key=len).lstrip("-").replace("-", "_")
 
 
 def normal(key: str) -> str:

@@ -74,7 +74,7 @@ def load(name: str) -> click.Command:
 def with_settings(command: click.Command) -> click.Command:
     """Return *command*, whose help ends with the environment variables of its options."""
     options = [p for p in command.params if isinstance(p, click.Option) and p.opts]
-    names = [max(o.opts, key=len).removeprefix("--").replace("-", "_") for o in options]
+    names = [max(o.opts, key=len).lstrip("-").replace("-", "_") for o in options]
     apart = MEANS_OTHERWISE.get(command.name or "", frozenset())
     listed = ", ".join(f"AGENTMECH_{name.upper()}" for name in names if name not in apart)
     where = "agentmech.toml, or [tool.agentmech] of pyproject.toml, by the options' names"

@@ -310,3 +310,11 @@ def test_help_reads_no_file_and_no_toml(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert not {"tomllib", "finetune_fsm.cli.config"} & set(done.stderr.split())
+
+
+def test_a_setting_is_called_by_a_word_also_where_an_option_has_no_long_name() -> None:
+    from finetune_fsm.cli import known
+
+    keys = {key for options in known.all_options().values() for key in options}
+    assert "k" in keys
+    assert [key for key in keys if not key[0].isalpha()] == []
