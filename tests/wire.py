@@ -207,6 +207,18 @@ def chat(*pieces: str, reason: str = "stop") -> Iterator[Act]:
     return chunked([*(piece(text) for text in pieces), final(reason)])
 
 
+def vector_of(text: str) -> list[float]:
+    """A vector that tells most texts apart."""
+    codes = text.encode("utf-8", "replace")
+    return [float(len(text)), sum(codes) / 7, -float(sum(n * c for n, c in enumerate(codes)))]
+
+
+def embeddings(call: Call) -> Iterator[Act]:
+    """The vectors that are asked for, as Ollama writes them."""
+    vectors = [vector_of(text) for text in call.json["input"]]
+    return page(200, json.dumps({"model": call.json["model"], "embeddings": vectors}))
+
+
 def in_turn(*answers: Sequence[Act] | Iterable[Act]) -> Route:
     """A route that gives each answer once, and the last one for ever."""
     fixed = [list(answer) for answer in answers]
@@ -234,7 +246,7 @@ def ollama(
         models: Context length by name of the installed models.
         digests: Of their weights, by name; read anew for every request. None without.
         port: Where to listen; any free one without.
-        routes: Others, in place of the usual ones: ``show``, ``tags``, ``version``.
+        routes: Others, in place of the usual ones: ``embed``, ``show``, ``tags``, ``version``.
     """
     installed = {"tiny": 4096} if models is None else models
 
@@ -250,8 +262,14 @@ def ollama(
         entries = [{"name": n} | ({"digest": known[n]} if n in known else {}) for n in installed]
         return page(200, json.dumps({"models": entries}))
 
+    def embed(call: Call) -> Iterable[Act]:
+        name = call.json["model"]
+        there = name in installed
+        return embeddings(call) if there else refusal(404, f'model "{name}" not found')
+
     return Server(
         {
+            ("POST", "/api/embed"): routes.get("embed", embed),
             ("POST", "/api/chat"): answer or (lambda _: chat("Hello")),
             ("POST", "/api/show"): routes.get("show", show),
             ("GET", "/api/tags"): routes.get("tags", tags),

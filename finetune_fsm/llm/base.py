@@ -216,8 +216,8 @@ class Embedder(Protocol):
         ...
 
 
-class LLM(Protocol):
-    """A source of replies. Safe to call from several threads at once."""
+class LLM(Embedder, Protocol):
+    """A source of replies and of vectors. Safe to call from several threads at once."""
 
     @property
     def name(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune_fsm.codec import plain
@@ -174,6 +174,22 @@ def piece_of(event: Mapping[str, object], who: str) -> Piece:
             thinking = _text(turn, "reasoning_content") or _text(turn, "reasoning")
             return Piece(_text(turn, "content"), thinking, finish, usage)
     raise unexpected(json.dumps(event), who)
+
+
+def embeddings_body(model: str, texts: Sequence[str]) -> bytes:
+    """Return the JSON to post for the vectors of *texts*."""
+    body = {"model": model, "input": texts, "encoding_format": "float"}
+    return json.dumps(plain(body)).encode("ascii")
+
+
+def listed_vectors(answer: Mapping[str, object]) -> object:
+    """Return the vectors in *answer*, in the order of the texts, still to be checked."""
+    listed = answer.get("data")
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        return listed
+    if sorted(str(entry.get("index")) for entry in listed) == sorted(map(str, range(len(listed)))):
+        listed = sorted(listed, key=lambda entry: int(entry["index"]))
+    return [entry.get("embedding") for entry in listed]
 
 
 def _text(turn: Mapping[str, object], name: str) -> str:

@@ -14,21 +14,34 @@ worker is asked, and whether a request is sent once more, is decided here, where
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from typing import TypeVar
 
 from finetune_fsm import __version__
 from finetune_fsm.errors import FATAL, LLMError, LLMErrorKind, MissingExtra, UsageError
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
 from finetune_fsm.llm.dask_cluster import Cluster, Gone
 from finetune_fsm.llm.dask_crew import Crew
-from finetune_fsm.llm.dask_worker import Again, Elsewhere, Failed, Hello, answer, greet
+from finetune_fsm.llm.dask_worker import (
+    Again,
+    Elsewhere,
+    Failed,
+    Hello,
+    Missed,
+    answer,
+    embed,
+    greet,
+)
 from finetune_fsm.llm.retry import with_retries
 from finetune_fsm.llm.several import BROKEN, nobody
+from finetune_fsm.llm.vectors import Vectors
 from finetune_fsm.sinks import one_line
+
+T = TypeVar("T")
 
 DISTRIBUTION = "finetune-fsm"
 
@@ -96,17 +109,12 @@ class DaskLLM:
             UsageError: a worker has another version of this package, or other weights.
             Cancelled: *stop* was asked for, or `close` called by another thread.
         """
-        if stop:
-            stop.check()
+
+        def send(worker: str, process: str) -> Completion | Missed:
+            return self._cluster.ask(worker, answer, stop, process, self._spec, request)
+
         started = time.monotonic()
-        worker = ""
-        while True:
-            ask = partial(self._ask, request, stop, worker)
-            said, worker = with_retries(ask, stop=stop, sleep=self._sleep)
-            if isinstance(said, Completion):
-                break
-            if stop:
-                stop.again()
+        said = self._sent(send, request.model, stop)
         if on_text:
             on_text(said.text)
         return Completion(
@@ -117,6 +125,23 @@ class DaskLLM:
             cut=said.cut,
             tool_calls=said.tool_calls,
         )
+
+    def embed(self, model: str, texts: Sequence[str], *, stop: Stop | None = None) -> Vectors:
+        """Return a vector for each of *texts*, all of the worker with the least to do.
+
+        Raises:
+            LLMError: there are none, after three tries.
+            UsageError: a worker has another version of this package, or other weights.
+            Cancelled: *stop* was asked for, or `close` called by another thread.
+        """
+        asked = tuple(texts)
+        if not asked:
+            return ()
+
+        def send(worker: str, process: str) -> Vectors | Missed:
+            return self._cluster.ask(worker, embed, stop, process, self._spec, model, asked)
+
+        return self._sent(send, model, stop)
 
     def models(self) -> tuple[str, ...]:
         """Return the models that all workers have, sorted.
@@ -147,15 +172,28 @@ class DaskLLM:
         """Leave the cluster, which goes on, and cancel what is under way; twice is harmless."""
         self._cluster.close()
 
+    def _sent(self, send: Callable[[str, str], T | Missed], model: str, stop: Stop | None) -> T:
+        """Return what *send*, given a worker and its process, gets out of one for *model*."""
+        if stop:
+            stop.check()
+        worker = ""
+        while True:
+            ask = partial(self._ask, send, model, stop, worker)
+            said, worker = with_retries(ask, stop=stop, sleep=self._sleep)
+            if not isinstance(said, Again):
+                return said
+            if stop:
+                stop.again()
+
     def _ask(
-        self, request: Request, stop: Stop | None, before: str
-    ) -> tuple[Completion | Again, str]:
-        """Have *request* sent once, by the worker *before* if it is there, and say by whom."""
+        self, send: Callable[[str, str], T | Missed], model: str, stop: Stop | None, before: str
+    ) -> tuple[T | Again, str]:
+        """Have it sent once, by the worker *before* if it is there, and say by whom."""
         there = self._workers(stop, patience=self._patience if self._manned else 0.0)
         worker = self._crew.take(there, again=before)
         try:
-            process = self._known(worker, request.model, stop)
-            outcome = self._cluster.ask(worker, answer, stop, process, self._spec, request)
+            process = self._known(worker, model, stop)
+            outcome = send(worker, process)
         except Gone:
             self._crew.forget(worker)
             raise

@@ -13,14 +13,18 @@ import os
 import sys
 import threading
 import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from finetune_fsm.errors import Cancelled, FinetuneError, LLMError, LLMErrorKind
 from finetune_fsm.llm.base import LLM, Completion, Request, Stop
+from finetune_fsm.llm.vectors import Vectors
 
 if TYPE_CHECKING:
     from distributed import Worker
+
+T = TypeVar("T")
 
 PROCESS = uuid.uuid4().hex
 """Tells this process from one that is started in its place, at the same address."""
@@ -67,7 +71,8 @@ class Elsewhere:
     """The process that was to answer is gone; this one, in its place, has sent nothing."""
 
 
-Outcome = Completion | Failed | Again | Elsewhere
+Missed = Failed | Again | Elsewhere
+"""What a task brings back instead of what it was for."""
 
 
 def greet(spec: str, model: str | None) -> Hello:
@@ -84,7 +89,7 @@ def greet(spec: str, model: str | None) -> Hello:
         return replace(hello, failed=Failed(LLMErrorKind.UNREACHABLE, "it is about to end"))
 
 
-def answer(process: str, spec: str, request: Request) -> Outcome:
+def answer(process: str, spec: str, request: Request) -> Completion | Missed:
     """Send *request* once and return what came of it.
 
     Args:
@@ -92,10 +97,26 @@ def answer(process: str, spec: str, request: Request) -> Outcome:
         spec: Which model, as ``--llm`` names it; empty for what the machine has.
         request: The question.
     """
+    return _done(process, lambda: chosen(spec).complete(request, stop=_Once()))
+
+
+def embed(process: str, spec: str, model: str, texts: Sequence[str]) -> Vectors | Missed:
+    """Have vectors made of *texts*, each batch sent once, and return what came of it.
+
+    Args:
+        process: As `answer` takes it.
+        spec: The same.
+        model: Makes the vectors.
+        texts: Some.
+    """
+    return _done(process, lambda: chosen(spec).embed(model, texts, stop=_Once()))
+
+
+def _done(process: str, task: Callable[[], T]) -> T | Missed:
     if process != PROCESS:
         return Elsewhere()
     try:
-        return chosen(spec).complete(request, stop=_Once())
+        return task()
     except _OnceMore as more:
         return Again() if more.error is None else _failed(more.error)
     except FinetuneError as error:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,14 @@ _SOCKET_PATH = 100  # bytes of a Unix socket's path that every system takes
 _TAIL = 4000  # bytes read of the engine's last words
 
 
+class Pooling(StrEnum):
+    """How the vectors of a text's tokens become one."""
+
+    NONE = ""
+    MEAN = "mean"
+    OWN = "own"  # as the file of an embedding model says
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the engine is started with.
@@ -50,12 +59,14 @@ class Settings:
         n_ctx: Tokens of context of each slot.
         slots: Requests served side by side.
         threads: Of the processor.
+        pooling: How it makes vectors of texts, if that is what it is for.
     """
 
     path: Path
     n_ctx: int
     slots: int
     threads: int
+    pooling: Pooling = Pooling.NONE
 
 
 class Engine:
@@ -163,6 +174,7 @@ class Engine:
             "n_ctx": settings.n_ctx,
             "slots": settings.slots,
             "threads": settings.threads,
+            "pooling": settings.pooling,
         }
         assert self._process.stdin is not None  # noqa: S101  # it was asked for above
         # Left open: its end is how the process learns that we are gone.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from finetune_fsm.llm.base import LLM, Stop
 
 
@@ -24,6 +26,12 @@ class Layer:
     def slots(self) -> int:
         """How many requests the inner one serves at the same time."""
         return self._inner.slots
+
+    def embed(
+        self, model: str, texts: Sequence[str], *, stop: Stop | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return the inner one's vectors of *texts*."""
+        return self._inner.embed(model, texts, stop=stop)
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the inner one's models."""

@@ -5,30 +5,33 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from finetune_fsm.errors import LLMError, LLMErrorKind, MissingExtra
+from finetune_fsm.errors import MissingExtra
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
-from finetune_fsm.llm.chat_completions import LLAMACPP
-from finetune_fsm.llm.deadlines import POLL, Timeouts
-from finetune_fsm.llm.engine import COMMAND, Engine, Settings
+from finetune_fsm.llm.deadlines import Timeouts
+from finetune_fsm.llm.engine import COMMAND, Pooling, Settings
+from finetune_fsm.llm.engine_keeper import RESTARTS, Keeper
 from finetune_fsm.llm.openai import OpenAILLM
 from finetune_fsm.llm.retry import with_retries
-from finetune_fsm.llm.weights import PULL
+from finetune_fsm.llm.vectors import Vectors
+from finetune_fsm.llm.weights import named
+
+__all__ = ["N_CTX", "RESTARTS", "TIMEOUTS", "LlamaCppLLM", "installed"]
 
 N_CTX = 8192
 """Tokens of context for prompt and reply."""
 
-RESTARTS = 3
-"""How often an engine that died is started again."""
+TEXT_CTX = 2048
+"""Tokens of a text that a vector is made of, at most."""
 
 TIMEOUTS = Timeouts(first_token=300.0, idle=60.0, total=900.0)
 """Longer than for a server: two cores read a full context at some 50 tokens a second."""
-
-_MAGIC = b"GGUF"
 
 
 def installed() -> bool:
@@ -40,7 +43,8 @@ class LlamaCppLLM:
     """An `LLM` in a process of our own, started by the first call; it answers for every model.
 
     One slot by default: requests that are computed side by side change each other's arithmetic,
-    and so, rarely, the text.
+    and so, rarely, the text. For the same reason vectors of texts come from a process of their
+    own, started by the first `embed`; both map the same file, so the weights are in memory once.
 
     Args:
         path: Weights, a GGUF file.
@@ -68,31 +72,28 @@ class LlamaCppLLM:
     ) -> None:
         if command is COMMAND and not installed():
             raise MissingExtra("embedded", "the embedded engine")
-        self._settings = Settings(Path(path), n_ctx, slots, threads or _processors())
-        self._timeouts = timeouts
-        self._command = command
+        settings = Settings(Path(path), n_ctx, slots, threads or _processors())
+        self._keeper = partial(Keeper, timeouts=timeouts, command=command)
         self._sleep = sleep
-        self._turns = threading.BoundedSemaphore(slots)
+        self._chat = self._keeper(settings, name=_name(settings.path))
+        self._vectors: dict[Path, Keeper] = {}
         self._lock = threading.Lock()
-        self._running: tuple[Engine, OpenAILLM] | None = None
-        self._starts = 0
-        self._grave: LLMError | None = None
-        self._closing = Stop()
+        self._closed = Stop()
 
     @property
     def name(self) -> str:
         """What people call it; says the file."""
-        return f"the embedded engine with {self._settings.path.name}"
+        return _name(self.path)
 
     @property
     def path(self) -> Path:
         """The file of the weights."""
-        return self._settings.path
+        return self._chat.settings.path
 
     @property
     def slots(self) -> int:
         """How many requests it serves at the same time."""
-        return self._settings.slots
+        return self._chat.settings.slots
 
     def complete(
         self, request: Request, *, on_text: OnText | None = None, stop: Stop | None = None
@@ -104,120 +105,73 @@ class LlamaCppLLM:
             Cancelled: *stop* was asked for, or `close` called by another thread.
         """
 
-        def ask() -> Completion:
-            with self._turn(stop):
-                engine, llm = self._ready(stop)
-                try:
-                    return llm.complete(request, on_text=on_text, stop=stop)
-                except LLMError as error:
-                    self._closing.check()
-                    if error.retryable and engine.died():
-                        raise engine.obituary() from error
-                    raise
+        def question(llm: OpenAILLM) -> Completion:
+            return llm.complete(request, on_text=on_text, stop=stop)
 
-        return with_retries(ask, stop=stop, sleep=self._sleep)
+        return with_retries(lambda: self._chat.ask(question, stop), stop=stop, sleep=self._sleep)
+
+    def embed(self, model: str, texts: Sequence[str], *, stop: Stop | None = None) -> Vectors:
+        """Return a vector for each of *texts*, in order.
+
+        Weights in our folder that are called *model* make them, such as those of an embedding
+        model; else the same weights that reply, by the mean over a text's tokens.
+
+        Raises:
+            LLMError: there are none, after three tries.
+            Cancelled: *stop* was asked for, or `close` called by another thread.
+        """
+        if not texts:
+            return ()
+        keeper = self._maker(model)
+
+        def question(llm: OpenAILLM) -> Vectors:
+            return llm.embed(model, texts, stop=stop)
+
+        return with_retries(lambda: keeper.ask(question, stop), stop=stop, sleep=self._sleep)
 
     def models(self) -> tuple[str, ...]:
         """Return one name, of the file; nothing is started."""
-        return (self._settings.path.stem,)
+        return (self.path.stem,)
 
     def fingerprint(self, model: str, *, stop: Stop | None = None) -> str:
         """Return size and time of the file: hashing a gigabyte would take seconds."""
         del model, stop
         try:
-            there = self._settings.path.stat()
+            there = self.path.stat()
         except OSError:
             return ""
-        return f"{self._settings.path.name}-{there.st_size}-{there.st_mtime_ns}"
+        return f"{self.path.name}-{there.st_size}-{there.st_mtime_ns}"
 
     def close(self) -> None:
-        """End the process; calling it twice is harmless. Not to be used afterwards."""
-        self._closing.ask()
+        """End the processes; calling it twice is harmless. Not to be used afterwards."""
+        self._closed.ask()
+        with self._lock, ExitStack() as stack:
+            for keeper in (self._chat, *self._vectors.values()):
+                stack.callback(keeper.close)
+
+    def _maker(self, model: str) -> Keeper:
+        """The engine that makes vectors for *model*."""
+        own = named(model)
+        path = own or self.path
         with self._lock:
-            self._discard()
+            self._closed.check()
+            if path not in self._vectors:
+                pooling = Pooling.OWN if own else Pooling.MEAN
+                settings = replace(
+                    self._chat.settings, path=path, n_ctx=TEXT_CTX, slots=1, pooling=pooling
+                )
+                self._vectors[path] = self._keeper(settings, name=_name(path))
+            return self._vectors[path]
 
-    @contextmanager
-    def _turn(self, stop: Stop | None) -> Iterator[None]:
-        # The engine would queue requests too, but there the limit to the first token would run.
-        while not self._turns.acquire(timeout=POLL):
-            if stop:
-                stop.check()
-        try:
-            yield
-        finally:
-            self._turns.release()
 
-    def _ready(self, stop: Stop | None) -> tuple[Engine, OpenAILLM]:
-        with self._lock:
-            for asked in filter(None, (stop, self._closing)):
-                asked.check()
-            if self._running is None or not self._running[0].alive:
-                self._bury()
-                self._running = self._started(stop)
-            return self._running
-
-    def _bury(self) -> None:
-        if self._running:
-            self._grave = self._running[0].obituary()
-            self._discard()
-        if self._grave and self._starts > RESTARTS:
-            hint = "it was started again too often: try other weights, or a server"
-            raise LLMError(self._grave.kind, self._grave.message, hint=hint)
-
-    def _started(self, stop: Stop | None) -> tuple[Engine, OpenAILLM]:
-        _check(self._settings.path)
-        self._starts += 1
-        _log("Loading {}", self._settings.path.name)
-        stops = [asked for asked in (stop, self._closing) if asked]
-        try:
-            engine = Engine.start(self._settings, command=self._command, stops=stops)
-        except LLMError as error:
-            self._grave = error
-            raise
-        url, client = engine.client(self._timeouts)
-        llm = OpenAILLM(
-            url,
-            api_key=engine.key,
-            timeouts=self._timeouts,
-            client=client,
-            dialect=LLAMACPP,
-            name=self.name,
-            tries=1,
-        )
-        return engine, llm
-
-    def _discard(self) -> None:
-        running, self._running = self._running, None
-        if running:
-            engine, llm = running
-            engine.kill()
-            llm.close()
+def _name(path: Path) -> str:
+    return f"the embedded engine with {path.name}"
 
 
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _check(path: Path) -> None:
-    """Raise `LLMError` when *path* cannot be weights."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-    except OSError as error:
-        message = f"no weights at {path}: {error.strerror or error}"
-        hint = f"run '{PULL}', or name a GGUF file with --llm llamacpp:FILE"
-        raise LLMError(LLMErrorKind.MISSING_MODEL, message, hint=hint) from error
-    if start != _MAGIC:
-        hint = "the embedded engine reads GGUF files only"
-        raise LLMError(LLMErrorKind.MISSING_MODEL, f"{path} is no GGUF file", hint=hint)
-
-
-def _log(template: str, *values: str) -> None:
-    from loguru import logger
-
-    logger.info(template, *values)
 
 
 _: type[LLM] = LlamaCppLLM  # the protocol is kept, and mypy says so

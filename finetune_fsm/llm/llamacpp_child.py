@@ -24,6 +24,7 @@ BATCH = 256  # tokens read in one go; a call can be broken off only between two 
 # between, a prefix of 250 tokens took 20 s again without it and 2.5 s with it; 512 MB are 18,000
 # tokens of a 1.5B model.
 CACHE = 512
+POOLINGS = {"mean": 1, "own": -1}  # as llama.cpp numbers them
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def start(
-    *, path: str, host: str, key: str, n_ctx: int, slots: int, threads: int
+    *, path: str, host: str, key: str, n_ctx: int, slots: int, threads: int, pooling: str
 ) -> tuple[object, str]:
     """Return the running server, to be held, and its address.
 
@@ -59,6 +60,7 @@ def start(
         n_ctx: Tokens of context of each slot.
         slots: Requests computed side by side.
         threads: Of the processor.
+        pooling: ``mean`` or ``own`` when it shall make vectors of texts, else empty.
     """
     import xllamacpp
 
@@ -77,6 +79,10 @@ def start(
     wanted.fit_params = False  # else it may take less context than it was asked for
     wanted.n_batch = BATCH
     wanted.cache_ram_mib = CACHE
+    if pooling:
+        wanted.embedding = True
+        wanted.pooling_type = POOLINGS[pooling]
+        wanted.n_batch = wanted.n_ubatch = n_ctx  # a text is read in one go or not at all
     server = xllamacpp.Server(wanted)
     return server, server.listening_address
 

@@ -3,20 +3,23 @@
 Within a run equal requests are the same question: model, turns, options (the seed among them),
 schema, purpose and draw decide, `label` does not. An answer is handed to the run's journal before
 anyone sees it. A run that was killed is given back the answers that it had, and asks on where it
-stopped.
+stopped. Vectors of texts are remembered in memory alone: a knowledge base keeps its own on disk,
+and to make one anew costs little and changes nothing.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from finetune_fsm.codec import digest
 from finetune_fsm.errors import FATAL, LLMError, LLMErrorKind
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, Usage
 from finetune_fsm.llm.layer import Layer
 from finetune_fsm.llm.meter import Meter
+from finetune_fsm.llm.vector_memory import VectorMemory
 
 KEY_FORMAT = 2  # 1: all of a request but its label; 2: its draw too
 
@@ -90,6 +93,7 @@ class Memo(Layer):
         self._calls = {call.key: call for call in known}
         self._pending = set(pending)
         self._under_way: dict[str, threading.Event] = {}
+        self._vectors = VectorMemory()
         self._lock = threading.Lock()
 
     @property
@@ -117,6 +121,18 @@ class Memo(Layer):
             while not turn.wait(_LOOK):
                 if stop:
                     stop.check()
+
+    def embed(
+        self, model: str, texts: Sequence[str], *, stop: Stop | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return the vectors of *texts*, asking for each only once.
+
+        Raises:
+            LLMError: there are none.
+            Cancelled: *stop* was asked for, or the time is over.
+        """
+        ask = partial(self._inner.embed, model, stop=stop)
+        return self._vectors.embed(model, texts, ask, stop=stop)
 
     def _look_up(self, key: str) -> tuple[Call | None, threading.Event, bool]:
         """The call with *key* if it was made; else who asks: another thread, or we."""

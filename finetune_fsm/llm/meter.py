@@ -3,13 +3,17 @@
 A budget is exact: the request that would be one too many is not sent, whether it is a new question
 or an old one once more. Requests that are under way count as sent, and when calls or tokens are
 spent, those under way are waited for: what they cost is paid, so their answers are kept.
+
+Vectors of texts are counted nowhere: how many a run asks for depends on what its knowledge bases
+have on disk and on where it was killed, and what a run counts must not. A budget of time holds for
+them as for all.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from finetune_fsm.errors import BudgetSpent
@@ -169,20 +173,16 @@ class _TimedStop(Stop):
         self._meter.check_time()
 
 
-class _Counted(Stop):
-    """Raised with *outer*; counts how often the request of one call is sent again."""
+class _Heard(Stop):
+    """Raised with *outer*; hands on what people who wait for one call are told."""
 
-    __slots__ = ("_call", "_meter", "_outer", "_tell", "retries")
+    __slots__ = ("_call", "_outer", "_tell")
 
-    def __init__(
-        self, meter: Meter, outer: Stop | None, tell: Callable[[str], None], call: Call | None
-    ) -> None:
+    def __init__(self, outer: Stop | None, tell: Callable[[str], None], call: Call | None) -> None:
         super().__init__()
         self._call = call
-        self._meter = meter
         self._outer = outer
         self._tell = tell
-        self.retries = 0
 
     @property
     def asked(self) -> bool:
@@ -194,8 +194,6 @@ class _Counted(Stop):
 
     def again(self, why: str = "") -> None:
         self.check()
-        self._meter.begin()
-        self.retries += 1
         if why:
             self._tell(why)
 
@@ -205,6 +203,25 @@ class _Counted(Stop):
     def pause(self, seconds: float, number: int, tries: int) -> None:
         if self._call:
             self._call.pause(seconds, number, tries)
+
+
+class _Counted(_Heard):
+    """Counts, too, how often the request of one call is sent again."""
+
+    __slots__ = ("_meter", "retries")
+
+    def __init__(
+        self, meter: Meter, outer: Stop | None, tell: Callable[[str], None], call: Call | None
+    ) -> None:
+        super().__init__(outer, tell, call)
+        self._meter = meter
+        self.retries = 0
+
+    def again(self, why: str = "") -> None:
+        self.check()
+        self._meter.begin()
+        self.retries += 1
+        super().again(why)
 
 
 def ignore(message: str) -> None:
@@ -253,6 +270,27 @@ class Metered(Layer):
             if spent.budget != "time":
                 self._meter.wait_for_others(stop)
             raise
+
+    def embed(
+        self, model: str, texts: Sequence[str], *, stop: Stop | None = None
+    ) -> tuple[tuple[float, ...], ...]:
+        """Return the vectors of *texts*, which are no calls.
+
+        Raises:
+            BudgetSpent: the time is over.
+            LLMError: as the inner one does.
+            Cancelled: the same.
+        """
+        self._meter.check_time()
+        watch = self._watch
+        what = Request(model, (), label=f"vectors of {len(texts):,} texts")
+        call = watch.begin(what, self.name) if watch else None
+        try:
+            heard = _Heard(stop, self._tell, call)
+            return self._inner.embed(model, texts, stop=heard)
+        finally:
+            if watch and call:
+                watch.end(call)
 
     def _counted(self, request: Request, on_text: OnText | None, stop: Stop | None) -> Completion:
         self._meter.begin()

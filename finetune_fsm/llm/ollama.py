@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from difflib import get_close_matches
@@ -36,6 +36,7 @@ from finetune_fsm.llm.ollama_session import Session
 from finetune_fsm.llm.reply import Reply
 from finetune_fsm.llm.retry import TRIES, with_retries
 from finetune_fsm.llm.transport import error_text, kind_of, unexpected
+from finetune_fsm.llm.vectors import Vectors, checked, embedded, explained
 from finetune_fsm.sinks import clean, one_line
 
 __all__ = ["OllamaLLM", "answers", "normalise_host"]
@@ -67,6 +68,7 @@ class OllamaLLM:
         tries: int = TRIES,
     ) -> None:
         self._session = Session(url, timeouts)
+        self._timeouts = timeouts
         self._sleep = sleep
         self._slots = slots or _slots_from_environment()
         self._tries = tries
@@ -109,6 +111,31 @@ class OllamaLLM:
                 question = adapted
             if stop:
                 stop.again()
+
+    def embed(self, model: str, texts: Sequence[str], *, stop: Stop | None = None) -> Vectors:
+        """Return a vector for each of *texts*, in order; nothing is cut off a text.
+
+        Raises:
+            LLMError: there are none, after all tries.
+            Cancelled: *stop* was asked for.
+        """
+
+        def send(batch: Sequence[str]) -> Vectors:
+            body = {"model": model, "input": batch, "truncate": False}
+            fetched = self._session.fetch("/api/embed", body, stop=stop, timeouts=self._timeouts)
+            return checked(fetched.get("embeddings"), len(batch), self.name)
+
+        def ask(batch: Sequence[str]) -> Vectors:
+            asks = partial(send, batch)
+            return with_retries(asks, stop=stop, sleep=self._sleep, tries=self._tries)
+
+        try:
+            return embedded(texts, ask, who=self.name, stop=stop)
+        except LLMError as error:
+            if error.kind is LLMErrorKind.MISSING_MODEL:
+                hint = self._instead_of(model)
+                raise LLMError(error.kind, error.message, hint=hint) from error
+            raise explained(error, model) from error
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the installed models, sorted.

@@ -59,9 +59,20 @@ class Session:
         self._http: httpx.Client | None = None
 
     def fetch(
-        self, path: str, payload: Mapping[str, object] | None = None, *, stop: Stop | None = None
+        self,
+        path: str,
+        payload: Mapping[str, object] | None = None,
+        *,
+        stop: Stop | None = None,
+        timeouts: Timeouts | None = None,
     ) -> Mapping[str, object]:
         """Return the object that *path* answers, asked with *payload* or, without one, by GET.
+
+        Args:
+            path: Begins with a slash.
+            payload: What is asked.
+            stop: Looked at while nothing comes.
+            timeouts: Limits, in seconds; by default of what needs no model.
 
         Raises:
             LLMError: no such answer.
@@ -73,7 +84,8 @@ class Session:
         def stream(connection: Connection) -> Iterator[bytes]:
             return self._bytes(method, path, body, connection, model)
 
-        with closing(guarded(stream, timeouts=self._quick, who=self.who, stop=stop)) as parts:
+        limits = timeouts or self._quick
+        with closing(guarded(stream, timeouts=limits, who=self.who, stop=stop)) as parts:
             return parsed(whole(parts), self.who)
 
     def stream(

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
-from finetune_fsm.llm.chat_completions import OPENAI, Dialect, body_for, broken_off, piece_of
+from finetune_fsm.llm.chat_completions import (
+    OPENAI,
+    Dialect,
+    body_for,
+    broken_off,
+    embeddings_body,
+    listed_vectors,
+    piece_of,
+)
 from finetune_fsm.llm.deadlines import Timeouts
 from finetune_fsm.llm.openai_session import KEY_VARIABLE, Session
 from finetune_fsm.llm.reply import THINK_HINT, Reply
 from finetune_fsm.llm.retry import TRIES, with_retries
 from finetune_fsm.llm.transport import shown_url, unexpected
+from finetune_fsm.llm.vectors import BATCH_CHARACTERS, Vectors, checked, embedded, explained
 from finetune_fsm.sinks import one_line
 
 if TYPE_CHECKING:
@@ -68,6 +78,7 @@ class OpenAILLM:
         name: What people call it.
         tries: How often one request is sent at most.
         sleep: Waits so many seconds; between tries.
+        batch_characters: Of texts to make vectors of, how much is sent at once.
     """
 
     def __init__(  # noqa: PLR0913  # servers differ in all of these, and all but one have defaults
@@ -84,6 +95,7 @@ class OpenAILLM:
         name: str = "",
         tries: int = TRIES,
         sleep: Callable[[float], None] = time.sleep,
+        batch_characters: int = BATCH_CHARACTERS,
     ) -> None:
         base = normalise_base(url)
         key = (api_key or os.environ.get(KEY_VARIABLE) or "").strip()
@@ -97,6 +109,7 @@ class OpenAILLM:
         self._dialect = dialect
         self._tries = tries
         self._sleep = sleep
+        self._batch_characters = batch_characters
         self._limit_name = "max_tokens"
         self._met = False
 
@@ -139,6 +152,30 @@ class OpenAILLM:
                 raise
             hint = self._instead_of(asked.model)
             raise LLMError(error.kind, error.message, hint=hint) from error
+
+    def embed(self, model: str, texts: Sequence[str], *, stop: Stop | None = None) -> Vectors:
+        """Return a vector for each of *texts*, in order.
+
+        Raises:
+            LLMError: there are none, after all tries.
+            Cancelled: *stop* was asked for.
+        """
+
+        def send(batch: Sequence[str]) -> Vectors:
+            fetched = self._session.fetch("embeddings", embeddings_body(model, batch), stop=stop)
+            return checked(listed_vectors(fetched), len(batch), self.name)
+
+        def ask(batch: Sequence[str]) -> Vectors:
+            asks = partial(send, batch)
+            return with_retries(asks, stop=stop, sleep=self._sleep, tries=self._tries)
+
+        try:
+            return embedded(texts, ask, who=self.name, stop=stop, characters=self._batch_characters)
+        except LLMError as error:
+            if error.kind is LLMErrorKind.MISSING_MODEL:
+                hint = self._instead_of(model)
+                raise LLMError(error.kind, error.message, hint=hint) from error
+            raise explained(error, model) from error
 
     def models(self) -> tuple[str, ...]:
         """Return the names of the models it serves, sorted.

@@ -64,8 +64,15 @@ class Session:
         self._http = client
         self._lock = threading.Lock()
 
-    def fetch(self, path: str, *, stop: Stop | None = None) -> Mapping[str, object]:
+    def fetch(
+        self, path: str, body: bytes = b"", *, stop: Stop | None = None
+    ) -> Mapping[str, object]:
         """Return the object that *path* answers.
+
+        Args:
+            path: Without a slash in front.
+            body: JSON to post; without it the path is only got, and soon or not at all.
+            stop: Looked at while nothing comes.
 
         Raises:
             LLMError: no such answer.
@@ -73,9 +80,10 @@ class Session:
         """
 
         def stream(connection: Connection) -> Iterator[bytes]:
-            return self._bytes("GET", path, b"", connection)
+            return self._bytes("POST" if body else "GET", path, body, connection)
 
-        with closing(guarded(stream, timeouts=_QUICK, who=self._who, stop=stop)) as parts:
+        limits = self._timeouts if body else _QUICK
+        with closing(guarded(stream, timeouts=limits, who=self._who, stop=stop)) as parts:
             return parsed(whole(parts), self._who)
 
     def stream(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import TypeVar
 
 from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
@@ -29,6 +30,7 @@ from finetune_fsm.llm.several import (
     stock_of,
     union,
 )
+from finetune_fsm.llm.vectors import Vectors
 from finetune_fsm.sinks import one_line
 
 _SILENT = BROKEN - {LLMErrorKind.DENIED, LLMErrorKind.PROTOCOL, LLMErrorKind.SERVER}
@@ -36,6 +38,8 @@ _SILENT = BROKEN - {LLMErrorKind.DENIED, LLMErrorKind.PROTOCOL, LLMErrorKind.SER
 
 _OVER_IT = BROKEN - {LLMErrorKind.UNREACHABLE, LLMErrorKind.BUSY}
 """What says that a server had begun with a question, which may be the one to blame."""
+
+T = TypeVar("T")
 
 _LOOK = Timeouts(5.0, 5.0, 5.0)  # for a list of models
 
@@ -90,14 +94,25 @@ class Pool:
             UsageError: two servers have different weights of the model.
             Cancelled: *stop* was asked for.
         """
-        stop = stop or Stop()
-        stop.check()
-        room = Room(stop)
-        ask = partial(self._round, request, on_text, stop, room)
-        try:
-            return with_retries(ask, stop=room, sleep=self._sleep, tries=self._tries)
-        except GivenUp as given_up:
-            raise given_up.error from None
+
+        def ask(llm: LLM, stop: Stop) -> Completion:
+            return llm.complete(request, on_text=on_text, stop=stop)
+
+        return self._asked(request.model, ask, stop or Stop())
+
+    def embed(self, model: str, texts: Sequence[str], *, stop: Stop | None = None) -> Vectors:
+        """Return a vector for each of *texts*, all of the server with the least to do.
+
+        Raises:
+            LLMError: there are none, or no server can make any.
+            UsageError: two servers have different weights of the model.
+            Cancelled: *stop* was asked for.
+        """
+
+        def ask(llm: LLM, stop: Stop) -> Vectors:
+            return llm.embed(model, texts, stop=stop)
+
+        return self._asked(model, ask, stop or Stop())
 
     def models(self) -> tuple[str, ...]:
         """Return the models that any server has, sorted: a request finds one that has its model.
@@ -145,32 +160,39 @@ class Pool:
             for llm in self._members:
                 stack.callback(llm.close)
 
-    def _round(
-        self, request: Request, on_text: OnText | None, stop: Stop, room: Room
-    ) -> Completion:
+    def _asked(self, model: str, ask: Callable[[LLM, Stop], T], stop: Stop) -> T:
+        stop.check()
+        room = Room(stop)
+        asks = partial(self._round, model, ask, stop, room)
+        try:
+            return with_retries(asks, stop=room, sleep=self._sleep, tries=self._tries)
+        except GivenUp as given_up:
+            raise given_up.error from None
+
+    def _round(self, model: str, ask: Callable[[LLM, Stop], T], stop: Stop, room: Room) -> T:
         """Ask one server after the other until one answers; none is sent the request twice."""
         said: dict[Server, LLMError] = {}
         looked: set[Server] = set()
-        while (seat := self._roster.take(request.model, said)) is not None:
+        while (seat := self._roster.take(model, said)) is not None:
             server = seat.server
             with self._held(seat):
                 try:
                     if seat.due and server not in looked:
                         looked.add(server)
                         _look_at(server.llm, stop)
-                    if not self._fits(seat, request.model, stop):
+                    if not self._fits(seat, model, stop):
                         continue
                     self._tell(stop)
                     room.use()
-                    completion = server.llm.complete(request, on_text=on_text, stop=stop)
+                    found = ask(server.llm, stop)
                 except LLMError as error:
-                    self._learn(seat, request.model, error, stop)
+                    self._learn(seat, model, error, stop)
                     said[server] = error
                     continue
-                self._roster.has(seat, request.model)
+                self._roster.has(seat, model)
                 self._thank(seat, stop)
-                return completion
-        nobody_left = self._none_left(said, request.model)
+                return found
+        nobody_left = self._none_left(said, model)
         room.broken += sum(error.kind in _OVER_IT for error in said.values())
         if room.broken >= self._tries:
             raise GivenUp(nobody_left)

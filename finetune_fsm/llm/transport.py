@@ -125,18 +125,25 @@ def looks_like_page(body: str) -> bool:
 
 _TOO_LONG = re.compile(
     r"exceeds? the (available )?context|context[ _](length|size|window)[ _](is )?exceed"
-    r"|maximum context length|exceed_context_size|prompt is too long",
+    r"|maximum context length|exceed_context_size|prompt is too long"
+    r"|too large to process",
     re.IGNORECASE,
 )
+
+
+_UNABLE = re.compile(r"does not support (embedding|tool)", re.IGNORECASE)
 
 
 def kind_of(status: int, body: str) -> LLMErrorKind:
     """Return what a refusal means, by its HTTP *status* and its *body*. Pure.
 
-    Servers disagree on the status of a prompt that is too long, so its words come first.
+    Servers disagree on the status of a prompt that is too long, and on that of what a model cannot
+    do at all, so the words come first.
     """
     if _TOO_LONG.search(body):
         return LLMErrorKind.CONTEXT_OVERFLOW
+    if _UNABLE.search(body):  # some answer 501 to that, and a second try cures nothing
+        return LLMErrorKind.BAD_REQUEST
     if status in (401, 403, 407):
         return LLMErrorKind.DENIED
     if status in (429, 503):

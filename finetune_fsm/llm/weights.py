@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 """Called with bytes that are there and bytes there will be; may raise to break off."""
 
 _SPARE = 128 << 20  # bytes beside the weights: one package of a source, and air to breathe
+_LONGEST_NAME = 200  # characters; longer ones are an error of many file systems
 _PATIENCE = 600.0  # seconds without one new byte after which another pull counts as stuck
 
 
@@ -98,6 +99,17 @@ def find(name_or_path: str | Path = QWEN.name) -> Path | None:
     candidates = [path]
     if path.name == text:
         candidates += [folder() / text, folder() / f"{text}.gguf"]
+    return next((found for found in candidates if found.is_file()), None)
+
+
+def named(name: str) -> Path | None:
+    """Return the file of weights in `folder` called *name*, ``.gguf`` or not, and none elsewhere.
+
+    For names out of a workflow: they lead nowhere else.
+    """
+    if not 0 < len(name) < _LONGEST_NAME or "\0" in name or name != Path(name).name:
+        return None
+    candidates = (folder() / f"{name}.gguf", folder() / name)
     return next((found for found in candidates if found.is_file()), None)
 
 

@@ -92,6 +92,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         routes: dict[str, Callable[[Json], None]] = {
             "/api/chat": self.chat,
+            "/api/embed": self.embed,
             "/api/generate": self.generate,
             "/api/show": self.show,
         }
@@ -124,6 +125,15 @@ class Handler(BaseHTTPRequestHandler):
             return {"message": {"role": "assistant", "content": text}}
 
         self.answer(body, [message_of(turn) for turn in body.get("messages") or ()], shaped)
+
+    def embed(self, body: Json) -> None:
+        given = body.get("input") or []
+        texts = [given] if isinstance(given, str) else [str(text) for text in given]
+        try:
+            vectors = self.model.embed(str(body["model"]), texts)
+        except LLMError as error:
+            raise Refused(500, error.message) from error
+        self.whole(200, {"model": body["model"], "embeddings": vectors})
 
     def generate(self, body: Json) -> None:
         system = [Message("system", str(body["system"]))] if body.get("system") else []

@@ -77,7 +77,7 @@ def test_a_stop_is_quick_and_the_engine_serves_on(embedded: LlamaCppLLM) -> None
 
 def test_an_engine_that_is_killed_comes_back(embedded: LlamaCppLLM) -> None:
     embedded.complete(ask("Say hi.", options={"num_predict": 2}))
-    os.kill(embedded._running[0].pid, signal.SIGKILL)
+    os.kill(embedded._chat.running.pid, signal.SIGKILL)
     assert embedded.complete(ask("Say hi.", options={"num_predict": 2})).text
 
 

@@ -45,11 +45,23 @@ def refusal(status: int, words: str, **headers: str) -> Iterator[Act]:
     return page(status, json.dumps({"error": {"message": words, "code": None}}), **headers)
 
 
-def server(answer: Callable[[wire.Call], Iterable[Act]], *models: str) -> wire.Server:
+def embeddings(call: wire.Call) -> Iterable[Act]:
+    """The vectors that are asked for, last one first: who reads them has to look at ``index``."""
+    vectors = [wire.vector_of(text) for text in call.json["input"]]
+    entries = [{"index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+    return page(200, json.dumps({"object": "list", "data": entries[::-1]}))
+
+
+def server(
+    answer: Callable[[wire.Call], Iterable[Act]],
+    *models: str,
+    embed: Callable[[wire.Call], Iterable[Act]] = embeddings,
+) -> wire.Server:
     listed = json.dumps({"object": "list", "data": [{"id": name} for name in models or ("tiny",)]})
     return wire.Server(
         {
             ("POST", "/v1/chat/completions"): answer,
+            ("POST", "/v1/embeddings"): embed,
             ("GET", "/v1/models"): lambda _: page(200, listed),
         }
     )

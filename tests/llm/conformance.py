@@ -135,6 +135,36 @@ def its_name_and_models_can_be_shown_and_its_slots_used(make: Factory) -> None:
         assert list(llm.models()) == sorted(llm.models())
 
 
+def every_text_has_its_own_vector_wherever_it_stands(make: Factory) -> None:
+    with make(echo) as llm:
+
+        @settings(max_examples=15)
+        @given(st.lists(st.text(max_size=30), max_size=4))
+        @example([])
+        @example(["", " ", "\n"])
+        @example([f"{number}" for number in range(70)])
+        @example(["x" * 20_000, "y" * 20_000, "\ud800"])
+        def holds(texts: list[str]) -> None:
+            vectors = llm.embed("tiny", texts)
+            assert len(vectors) == len(texts)
+            assert len({len(vector) for vector in vectors}) <= 1
+            assert all(isinstance(n, float) for vector in vectors for n in vector)
+            assert llm.embed("tiny", texts[::-1]) == vectors[::-1]
+            for text, vector in zip(texts[:2], vectors[:2], strict=True):
+                assert llm.embed("tiny", [text]) == (vector,)
+
+        holds()
+        one, other = llm.embed("tiny", ["one", "other"])
+        assert one != other
+
+
+def a_stop_asked_before_keeps_vectors_from_being_made(make: Factory) -> None:
+    stop = Stop()
+    stop.ask()
+    with make(echo) as llm, pytest.raises(Cancelled):
+        llm.embed("tiny", ["hello"], stop=stop)
+
+
 def closing_twice_is_harmless(make: Factory) -> None:
     with make(echo) as llm:
         llm.complete(ask("hello"))
@@ -153,5 +183,7 @@ CHECKS: tuple[Callable[[Factory], None], ...] = (
     requests_from_many_threads_get_their_own_replies,
     what_a_reply_cost_is_never_negative,
     its_name_and_models_can_be_shown_and_its_slots_used,
+    every_text_has_its_own_vector_wherever_it_stands,
+    a_stop_asked_before_keeps_vectors_from_being_made,
     closing_twice_is_harmless,
 )

@@ -20,6 +20,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers["Authorization"] != f"Bearer {SETTINGS['key']}":
             return self.refuse(401, "Invalid API Key")
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/embeddings":
+            return self.embed(body["input"])
         word, _, rest = body["messages"][-1]["content"].partition(" ")
         if word == "die":
             print("out of memory", file=sys.stderr, flush=True)  # noqa: T201  # its last words
@@ -39,6 +41,18 @@ class Handler(BaseHTTPRequestHandler):
         self.event({"choices": [{"delta": {}, "finish_reason": "stop"}]})
         self.event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}})
         self.wfile.write(b"data: [DONE]\n\n")
+        return None
+
+    def embed(self, texts: list[str]) -> None:
+        if "die" in texts:
+            abort()
+        if not SETTINGS["pooling"]:
+            return self.refuse(501, "This server does not support embeddings.")
+        facts = [os.getpid(), SETTINGS["n_ctx"], len(SETTINGS["path"]), len(SETTINGS["pooling"])]
+        entries = [{"embedding": [*facts, len(text)]} for text in texts]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": entries}).encode())
         return None
 
     def refuse(self, status: int, message: str) -> None:

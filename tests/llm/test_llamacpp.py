@@ -23,7 +23,8 @@ from finetune_fsm.errors import Cancelled, LLMError, LLMErrorKind
 from finetune_fsm.llm.base import LLM, Message, Request, Stop
 from finetune_fsm.llm.deadlines import Timeouts
 from finetune_fsm.llm.engine import Engine, Settings
-from finetune_fsm.llm.llamacpp import RESTARTS, LlamaCppLLM
+from finetune_fsm.llm.llamacpp import RESTARTS, TEXT_CTX, LlamaCppLLM
+from finetune_fsm.llm.weights import named
 
 FAKE = (sys.executable, "-S", "-E", str(Path(__file__).with_name("fake_engine.py")))
 
@@ -108,7 +109,7 @@ def test_a_request_reaches_the_engine_with_what_llama_cpp_knows(tmp_path: Path) 
 def test_the_socket_and_the_key_are_private(tmp_path: Path) -> None:
     with engine(weights(tmp_path)) as llm:
         pid = int(llm.complete(ask("pid")).text)
-        running = llm._running[0]
+        running = llm._chat.running
         assert running._folder.stat().st_mode & 0o777 == 0o700
         said = Path(f"/proc/{pid}/cmdline").read_bytes() + Path(f"/proc/{pid}/environ").read_bytes()
         assert running.key.encode() not in said
@@ -151,7 +152,7 @@ def test_a_death_within_a_call_is_told_with_the_last_words(tmp_path: Path) -> No
         assert caught.value.kind is LLMErrorKind.SERVER
         assert "SIGABRT" in str(caught.value)
         assert "out of memory" in str(caught.value)
-        assert llm._starts == 3  # once for each try
+        assert llm._chat.starts == 3  # once for each try
         assert llm.complete(ask("say again")).text == "again"
 
 
@@ -171,7 +172,7 @@ def test_an_engine_that_cannot_start_says_why(
             with pytest.raises(LLMError, match=said) as caught:
                 llm.complete(ask("say hi"))
             assert caught.value.kind is kind
-        assert llm._starts <= RESTARTS + 1
+        assert llm._chat.starts <= RESTARTS + 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ def test_what_cannot_be_weights_is_refused_before_a_process_starts(
         with pytest.raises(LLMError, match=said) as caught:
             llm.complete(ask("say hi"))
         assert caught.value.kind is LLMErrorKind.MISSING_MODEL
-        assert llm._starts == 0
+        assert llm._chat.starts == 0
 
 
 def test_an_engine_that_loads_for_ever_is_killed(tmp_path: Path) -> None:
@@ -226,7 +227,64 @@ def test_closing_ends_a_call_of_another_thread_and_starts_nothing_again(
         time.sleep(0.5)
         llm.close()
         assert isinstance(call.exception(5), Cancelled)
-        assert llm._starts == 1
+        assert llm._chat.starts == 1
+
+
+def test_vectors_come_from_a_process_of_their_own(tmp_path: Path) -> None:
+    path = weights(tmp_path)
+    with engine(path, slots=2) as llm:
+        assert llm.embed("any", ()) == ()
+        assert llm._chat.starts == 0
+        (first, second) = llm.embed("any", ["a", "bc"])
+        assert [first[4], second[4]] == [1, 2]
+        pid, n_ctx, length, pooling = map(int, first[:4])
+        assert (n_ctx, length, pooling) == (TEXT_CTX, len(str(path)), len("mean"))
+        assert llm.embed("another", ["a"])[0][0] == pid
+        replying = int(llm.complete(ask("pid")).text)
+        assert llm._chat.starts == 1
+    assert pid != replying
+    assert gone(pid)
+    assert gone(replying)
+
+
+def test_weights_called_like_the_embedding_model_make_its_vectors_their_own_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FINETUNE_FSM_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    own = weights(tmp_path / "models", "nomic-embed-text")
+    with engine(weights(tmp_path)) as llm:
+        ((pid, _, length, pooling, _),) = llm.embed("nomic-embed-text", ["a"])
+        assert (length, pooling) == (len(str(own)), len("own"))
+        ((another, _, length, pooling, _),) = llm.embed("embeddinggemma", ["a"])
+        assert (length, pooling) == (len(str(llm.path)), len("mean"))
+        assert another != pid
+    assert gone(int(pid))
+    assert gone(int(another))
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "/etc/passwd", "a/b", "nomic\0", "x" * 300, "models"]
+)
+def test_a_name_out_of_a_workflow_leads_to_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("FINETUNE_FSM_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "models").mkdir(parents=True)
+    weights(tmp_path, "x")
+    assert named(name) is None
+    assert named("x") is None
+    weights(tmp_path / "models", "x")
+    assert named("x") == named("x.gguf") == tmp_path / "models" / "x.gguf"
+
+
+def test_a_process_that_dies_over_a_text_is_started_again_and_then_given_up(tmp_path: Path) -> None:
+    with engine(weights(tmp_path)) as llm:
+        first = llm.embed("any", ["a"])[0][0]
+        with pytest.raises(LLMError, match="the embedded engine died"):
+            llm.embed("any", ["die"])
+        assert llm.embed("any", ["a"])[0][0] != first
+        assert llm._chat.starts == 0
 
 
 def test_after_closing_nothing_starts(tmp_path: Path) -> None:
@@ -235,6 +293,8 @@ def test_after_closing_nothing_starts(tmp_path: Path) -> None:
     llm.close()
     with pytest.raises(Cancelled):
         llm.complete(ask("say hi"))
+    with pytest.raises(Cancelled):
+        llm.embed("any", ["a"])
 
 
 def test_one_slot_serves_one_call_at_a_time_and_a_waiting_one_can_be_stopped(
@@ -259,7 +319,7 @@ def test_many_threads_share_one_engine(tmp_path: Path) -> None:
     with engine(weights(tmp_path), slots=4) as llm, ThreadPoolExecutor(8) as pool:
         texts = list(pool.map(lambda n: llm.complete(ask(f"say {n}")).text, range(24)))
         assert texts == [str(n) for n in range(24)]
-        assert llm._starts == 1
+        assert llm._chat.starts == 1
 
 
 def test_a_prompt_that_is_too_long_is_no_death(tmp_path: Path) -> None:
@@ -267,7 +327,7 @@ def test_a_prompt_that_is_too_long_is_no_death(tmp_path: Path) -> None:
         with pytest.raises(LLMError) as caught:
             llm.complete(ask("long"))
         assert caught.value.kind is LLMErrorKind.CONTEXT_OVERFLOW
-        assert llm._starts == 1
+        assert llm._chat.starts == 1
 
 
 PARENT = """

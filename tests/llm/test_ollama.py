@@ -170,7 +170,8 @@ def test_an_option_that_is_no_json_is_refused_before_it_is_sent(
 def test_any_prompt_can_be_sent(text: str) -> None:
     with wire.ollama() as server:
         assert open_llm(server).complete(ask(text)).text == "Hello"
-    assert sent(server)[0]["messages"][0]["content"] == text
+    joined = json.loads(json.dumps(text))  # two halves of a character become one
+    assert sent(server)[0]["messages"][0]["content"] == joined
 
 
 # The context.
