@@ -9,6 +9,7 @@ from strategies import texts
 
 from finetune_fsm.codec import canonical
 from finetune_fsm.execution.rollout import Rollout, RunError, RunStatus, Visit
+from finetune_fsm.knowledge.model import Given
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.scenarios.assertions import trimmed
 from finetune_fsm.scenarios.evaluate import judge_rollout
@@ -158,7 +159,13 @@ def scenarios() -> st.SearchStrategy[Scenario]:
         pass_score=st.sampled_from([1.0, 0.5]),
         repeat=st.sampled_from([1, 3]),
         pass_rate=st.sampled_from([1.0, 0.5]),
+        documents=st.none() | st.lists(givens(), max_size=2).map(tuple),
     )
+
+
+def givens() -> st.SearchStrategy[Given]:
+    """Documents that stand for a search."""
+    return st.builds(Given, texts(), texts(), st.sampled_from(["", "greet"]))
 
 
 def suites() -> st.SearchStrategy[Suite]:

@@ -114,6 +114,8 @@ def _errors(document: object, names: Vocabulary | None) -> Iterator[Problem]:
     for path, scenario in _mappings(document, "test_scenarios", ()):
         yield from _name_problems(scenario.get("name"), taken, (*path, "name"))
         yield from _input_problems(scenario, names, path)
+        if names:
+            yield from _document_problems(scenario, names, path)
         for place, raw in _mappings(scenario, "assertions", path):
             length += len(_pattern_of(raw) or "")
             if length <= PATTERNS_LIMIT:
@@ -179,6 +181,15 @@ def _input_problems(
         given.add(state)
         if names:
             yield from _input_state_problems(state, names, (*place, "state"))
+
+
+def _document_problems(
+    scenario: Mapping[str, object], names: Vocabulary, path: Path
+) -> Iterator[Problem]:
+    for place, given in _mappings(scenario, "documents", path):
+        state = given.get("state")
+        if isinstance(state, str):
+            yield from _unknown_state(trimmed(state), names, (*place, "state"))
 
 
 def _missing_inputs(

@@ -82,7 +82,8 @@ def roll_out(
         Cancelled: *stop* was asked for.
     """
     defaults = {"temperature": 0, "seed": seed, **options.defaults}
-    settings = replace(options, defaults=defaults, fatal_raises=True)
+    documents = options.documents if scenario.documents is None else scenario.documents
+    settings = replace(options, defaults=defaults, fatal_raises=True, documents=documents)
     draws = range(draw * scenario.repeat, (draw + 1) * scenario.repeat)
     made = [_rolled(workflow, scenario, llm, replace(settings, draw=n), stop, tools) for n in draws]
     return together(scenario, made)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from finetune_fsm.errors import InvalidDocument, Problem, Severity, errors_in
+from finetune_fsm.knowledge.model import Given
 from finetune_fsm.scenarios.assertions import trimmed
 from finetune_fsm.scenarios.checks import check, vocabulary
 from finetune_fsm.scenarios.fields import ASSERTION_KEYS, assertion_of, document_of
@@ -165,7 +166,15 @@ def _scenario(item: Mapping[str, object]) -> Scenario:
         pass_score=float(cast("float", item.get("pass_score", 1.0))),
         repeat=int(cast("int", item.get("repeat", 1))),
         pass_rate=float(cast("float", item.get("pass_rate", 1.0))),
+        documents=_documents(item),
     )
+
+
+def _documents(item: Mapping[str, object]) -> tuple[Given, ...] | None:
+    found = cast("Sequence[Mapping[str, str]] | None", item.get("documents"))
+    if found is None:
+        return None
+    return tuple(Given(each["source"], each["text"], each.get("state", "")) for each in found)
 
 
 def dump_suite(suite: Suite) -> str:
@@ -193,7 +202,14 @@ def _scenario_document(scenario: Scenario) -> dict[str, object]:
         "pass_rate": "" if scenario.pass_rate == 1 else scenario.pass_rate,
     }
     said = {key: value for key, value in fields.items() if value}
+    if scenario.documents is not None:  # none at all says something too
+        said["documents"] = [_document(given) for given in scenario.documents]
     return said | {"assertions": [document_of(a) for a in scenario.assertions]}
+
+
+def _document(given: Given) -> dict[str, str]:
+    state = {"state": given.state} if given.state else {}
+    return {"source": given.source, "text": given.text} | state
 
 
 def find_suite(workflow: Path) -> Path | None:

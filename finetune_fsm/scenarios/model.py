@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 
+from finetune_fsm.codec import LATER
 from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.knowledge.model import Given
 from finetune_fsm.llm.base import Usage
 
 SIMILAR = 0.8
@@ -171,6 +173,7 @@ class Scenario:
         pass_score: Share of the assertions, by weight, that must hold; above 0, at most 1.
         repeat: How often it is run, 1 or more.
         pass_rate: Share of those runs that must pass; above 0, at most 1.
+        documents: What stands for the search of any knowledge base, or None to search.
     """
 
     name: str
@@ -181,6 +184,7 @@ class Scenario:
     pass_score: float = 1.0
     repeat: int = 1
     pass_rate: float = 1.0
+    documents: tuple[Given, ...] | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True, slots=True)
