@@ -144,6 +144,11 @@ _FIELDS: dict[AssertionType, st.SearchStrategy[dict[str, object]]] = {
     AssertionType.TOKENS: _MOST,
     AssertionType.LLM_CALLS: _MOST,
     AssertionType.LATENCY: _MOST,
+    AssertionType.TOOL_CALLED: _ranged(value=STATES) | st.fixed_dictionaries({"value": STATES}),
+    AssertionType.TOOL_NOT_CALLED: _STATE,
+    AssertionType.TOOL_ARGS: st.fixed_dictionaries(
+        {"value": STATES, "arguments": st.sampled_from(['{"a":1}', '{"a":{"b":[true]}}', "{}"])}
+    ),
 }
 """What a type takes; the others take a text that may be a pattern."""
 

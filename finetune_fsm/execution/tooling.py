@@ -80,7 +80,9 @@ class Bench:
         problems: list[str] = []
         for name in dict.fromkeys(state.mcp_servers):
             try:
-                servers[name] = self._server(workflow, name, stop)
+                server = self._server(workflow, name, stop)
+                if all(server is not other for other in servers.values()):
+                    servers[name] = server  # a script stands for all of them
             except ToolError as error:
                 problems.append(f"tool server '{one_line(name)}' cannot be used: {error}")
         offered = distinct({name: server.offers for name, server in servers.items()})

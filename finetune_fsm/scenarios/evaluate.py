@@ -34,6 +34,7 @@ from finetune_fsm.scenarios.model import (
 from finetune_fsm.scenarios.parallel import in_flight
 from finetune_fsm.scenarios.rubric import judge_of, judgements_of
 from finetune_fsm.tools.model import ToolSource
+from finetune_fsm.tools.scripted import Scripted
 from finetune_fsm.tools.source import NO_TOOLS
 from finetune_fsm.workflow.model import Workflow
 
@@ -104,7 +105,7 @@ def _rolled(
         inputs=MappingInputs(scenario.inputs),
         options=settings,
         stop=stop,
-        tools=tools,
+        tools=tools if scenario.tools is None else Scripted(scenario.tools),
         name=name,
     )
     if rollout.status is RunStatus.STOPPED:

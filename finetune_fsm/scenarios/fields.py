@@ -13,10 +13,12 @@ ASSERTION_KEYS = frozenset(
     {
         *("target", "value", "values", "case_sensitive", "regex", "not", "weight", "min", "max"),
         *("unit", "tolerance", "threshold", "schema", "path", "states", "state", "exact"),
-        "model",
+        *("model", "tool", "arguments"),
     }
 )
 """Keys that change what an assertion of some type says."""
+
+TOOL_TYPES = (AssertionType.TOOL_CALLED, AssertionType.TOOL_NOT_CALLED, AssertionType.TOOL_ARGS)
 
 _DEFAULT = Assertion(AssertionType.EQUALS)
 
@@ -44,12 +46,15 @@ def assertion_of(item: Mapping[str, object]) -> Assertion:
         threshold=_number(item, "threshold", _DEFAULT.threshold),
         exact=item.get("exact") is True,
         model=str(item.get("model", "")),
+        arguments=canonical(item["arguments"]) if "arguments" in item else "",
     )
 
 
 def _value(kind: AssertionType, item: Mapping[str, object]) -> str:
     if kind is AssertionType.VISITS:
         return str(item["state"])
+    if kind in TOOL_TYPES:
+        return str(item["tool"])
     if kind is AssertionType.JSON_PATH:
         return canonical(item["value"]) if "value" in item else ""
     return str(item.get("value", ""))
@@ -85,6 +90,20 @@ def document_of(assertion: Assertion) -> dict[str, object]:
 
 def _own(assertion: Assertion) -> Mapping[str, object]:
     """The fields that say what is wanted."""
+    tells = _of_tool if assertion.type in TOOL_TYPES else _wanted
+    found = dict(tells(assertion))
+    for key, bound in (("min", assertion.least), ("max", assertion.most)):
+        if bound is not None:
+            found[key] = _plain(bound)
+    return found
+
+
+def _of_tool(assertion: Assertion) -> Mapping[str, object]:
+    arguments = {"arguments": json.loads(assertion.arguments)} if assertion.arguments else {}
+    return {"tool": assertion.value, **arguments}
+
+
+def _wanted(assertion: Assertion) -> Mapping[str, object]:
     found: dict[str, object] = {}
     if assertion.type is AssertionType.VISITS:
         found["state"] = assertion.value
@@ -101,9 +120,6 @@ def _own(assertion: Assertion) -> Mapping[str, object]:
         found |= {"schema": json.loads(assertion.schema)} if assertion.schema else {}
     elif assertion.least is None and assertion.most is None:
         found["value"] = assertion.value
-    for key, bound in (("min", assertion.least), ("max", assertion.most)):
-        if bound is not None:
-            found[key] = _plain(bound)
     return found
 
 

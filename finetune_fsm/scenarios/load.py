@@ -6,6 +6,7 @@ whatever would change a verdict if it were ignored is always an error.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from finetune_fsm.codec import canonical
 from finetune_fsm.errors import InvalidDocument, Problem, Severity, errors_in
 from finetune_fsm.knowledge.model import Given
 from finetune_fsm.scenarios.assertions import trimmed
@@ -21,6 +23,7 @@ from finetune_fsm.scenarios.fields import ASSERTION_KEYS, assertion_of, document
 from finetune_fsm.scenarios.model import Scenario, Suite
 from finetune_fsm.schema import SUITE, problems_in
 from finetune_fsm.sinks import one_line
+from finetune_fsm.tools.scripted import ScriptedTool
 from finetune_fsm.workflow.load import load
 from finetune_fsm.workflow.model import State, Workflow
 from finetune_fsm.workflow.text import TESTS, dump, located, parse, read_file
@@ -166,6 +169,7 @@ def _scenario(item: Mapping[str, object]) -> Scenario:
         pass_score=float(cast("float", item.get("pass_score", 1.0))),
         repeat=int(cast("int", item.get("repeat", 1))),
         pass_rate=float(cast("float", item.get("pass_rate", 1.0))),
+        tools=_tools(item),
         documents=_documents(item),
     )
 
@@ -175,6 +179,27 @@ def _documents(item: Mapping[str, object]) -> tuple[Given, ...] | None:
     if found is None:
         return None
     return tuple(Given(each["source"], each["text"], each.get("state", "")) for each in found)
+
+
+def _tools(item: Mapping[str, object]) -> tuple[ScriptedTool, ...] | None:
+    found = cast("Sequence[Mapping[str, object]] | None", item.get("tools"))
+    if found is None:
+        return None
+    return tuple(
+        ScriptedTool(
+            tool=str(each["tool"]),
+            arguments=canonical(each["arguments"]) if "arguments" in each else "",
+            result=str(each.get("result", "")),
+            error=str(each.get("error", "")),
+        )
+        for each in found
+    )
+
+
+def _tool_document(tool: ScriptedTool) -> dict[str, object]:
+    arguments = {"arguments": json.loads(tool.arguments)} if tool.arguments else {}
+    came = {"error": tool.error} if tool.error else {"result": tool.result}
+    return {"tool": tool.tool} | arguments | came
 
 
 def dump_suite(suite: Suite) -> str:
@@ -204,6 +229,8 @@ def _scenario_document(scenario: Scenario) -> dict[str, object]:
     said = {key: value for key, value in fields.items() if value}
     if scenario.documents is not None:  # none at all says something too
         said["documents"] = [_document(given) for given in scenario.documents]
+    if scenario.tools is not None:  # none at all says something too
+        said["tools"] = [_tool_document(tool) for tool in scenario.tools]
     return said | {"assertions": [document_of(a) for a in scenario.assertions]}
 
 

@@ -11,6 +11,7 @@ from finetune_fsm.codec import LATER
 from finetune_fsm.execution.rollout import Rollout
 from finetune_fsm.knowledge.model import Given
 from finetune_fsm.llm.base import Usage
+from finetune_fsm.tools.scripted import ScriptedTool
 
 SIMILAR = 0.8
 """How alike two texts must be for ``similarity`` where it does not say."""
@@ -41,6 +42,9 @@ class AssertionType(StrEnum):
     TOKENS = "tokens"
     LLM_CALLS = "llm_calls"
     LATENCY = "latency"
+    TOOL_CALLED = "tool_called"
+    TOOL_NOT_CALLED = "tool_not_called"
+    TOOL_ARGS = "tool_args"
 
 
 RUN_TYPES = frozenset(
@@ -52,6 +56,9 @@ RUN_TYPES = frozenset(
         AssertionType.TOKENS,
         AssertionType.LLM_CALLS,
         AssertionType.LATENCY,
+        AssertionType.TOOL_CALLED,
+        AssertionType.TOOL_NOT_CALLED,
+        AssertionType.TOOL_ARGS,
     }
 )
 """Those that look at the run, not at a variable: they have no target."""
@@ -99,6 +106,7 @@ class Assertion:
         threshold: Of ``similarity``: 0..1.
         exact: Of ``path``: whether these states are all there may be.
         model: Of ``llm_rubric``: who judges; empty for the workflow's own model.
+        arguments: Of ``tool_args``: what must be among a call's arguments, as JSON.
     """
 
     type: AssertionType
@@ -119,6 +127,7 @@ class Assertion:
     threshold: float = SIMILAR
     exact: bool = False
     model: str = ""
+    arguments: str = field(default="", metadata=LATER)
 
     @property
     def requirement(self) -> str:
@@ -173,6 +182,7 @@ class Scenario:
         pass_score: Share of the assertions, by weight, that must hold; above 0, at most 1.
         repeat: How often it is run, 1 or more.
         pass_rate: Share of those runs that must pass; above 0, at most 1.
+        tools: What tools give back, or None to start the workflow's servers.
         documents: What stands for the search of any knowledge base, or None to search.
     """
 
@@ -184,6 +194,7 @@ class Scenario:
     pass_score: float = 1.0
     repeat: int = 1
     pass_rate: float = 1.0
+    tools: tuple[ScriptedTool, ...] | None = field(default=None, metadata=LATER)
     documents: tuple[Given, ...] | None = field(default=None, metadata=LATER)
 
 

@@ -32,6 +32,10 @@ _SENTENCES: Mapping[AssertionType, str] = {
     AssertionType.TOKENS: "the run must{no} take {range} tokens of the model",
     AssertionType.LLM_CALLS: "the run must{no} take {range} calls of the model",
     AssertionType.LATENCY: "the run must{no} take {range} seconds",
+    AssertionType.TOOL_CALLED: "the tool '{value}' must{no} be called{times}",
+    AssertionType.TOOL_NOT_CALLED: "the tool '{value}' must{no} be called",
+    AssertionType.TOOL_ARGS: "the tool '{value}' must{no} be called with these arguments: "
+    "{arguments}",
 }
 
 _SHOWN_KEYS = 12
@@ -42,7 +46,11 @@ def in_words(assertion: Assertion) -> str:
     """Return what *assertion* asks for, one sentence without a full stop. Pure."""
     if assertion.is_pattern or assertion.type not in _SENTENCES:
         return assertion.description or "the answer must have the required form"
-    forbids = (AssertionType.NOT_CONTAINS, AssertionType.STATE_NOT_REACHED)
+    forbids = (
+        AssertionType.NOT_CONTAINS,
+        AssertionType.STATE_NOT_REACHED,
+        AssertionType.TOOL_NOT_CALLED,
+    )
     negated = assertion.negated is not (assertion.type in forbids)
     tolerance = assertion.tolerance
     return _SENTENCES[assertion.type].format(
@@ -51,6 +59,8 @@ def in_words(assertion: Assertion) -> str:
         values=", ".join(assertion.values),
         case="" if assertion.case_sensitive else " (in any letter case)",
         range=_range(assertion),
+        times=f" {limits} times" if (limits := _range(assertion)) else "",
+        arguments=assertion.arguments,
         unit=assertion.unit,
         tolerance=f", give or take {number(tolerance)}" if tolerance else "",
         only="only " if assertion.exact else "",

@@ -5,13 +5,17 @@ Each returns a verdict, a sentence, and what was there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from finetune_fsm.execution.rollout import Rollout
+from finetune_fsm.codec import canonical
+from finetune_fsm.execution.rollout import Rollout, ToolUse
 from finetune_fsm.scenarios.model import Assertion, AssertionType, Verdict
 from finetune_fsm.scenarios.text_checks import Said, bare, said, within
 from finetune_fsm.scenarios.wording import SHOWN, listed, shown
 from finetune_fsm.sinks import one_line
+from finetune_fsm.tools.scripted import holds
 
 Seen = tuple[Verdict, str, str]
 """A verdict, why, and what was there."""
@@ -85,6 +89,42 @@ def _latency(assertion: Assertion, rollout: Rollout) -> Seen:
     return *found, f"{rollout.seconds:.3f}"
 
 
+def _tool_called(assertion: Assertion, rollout: Rollout) -> Seen:
+    count = len(_calls(assertion, rollout))
+    bounds = assertion
+    if assertion.least is None and assertion.most is None:
+        bounds = replace(assertion, least=1.0)
+    times = "once" if count == 1 else f"{count} times"
+    fact = f"tool {shown(assertion.value)} was called {times}"
+    return *within(bounds, count, fact), _used(rollout)
+
+
+def _tool_not_called(assertion: Assertion, rollout: Rollout) -> Seen:
+    found = bool(_calls(assertion, rollout))
+    fact = f"tool {shown(assertion.value)} was {'' if found else 'not '}called"
+    return *said(not found, fact), _used(rollout)
+
+
+def _tool_args(assertion: Assertion, rollout: Rollout) -> Seen:
+    wanted = json.loads(assertion.arguments or "{}")
+    calls = _calls(assertion, rollout)
+    found = any(holds(use.arguments, wanted) for use in calls)
+    how = "with" if found else "never with"
+    fact = f"tool {shown(assertion.value)} was called {how} {shown(assertion.arguments)}"
+    if not calls:
+        fact = f"tool {shown(assertion.value)} was not called"
+    return *said(found, fact), _used(rollout)
+
+
+def _calls(assertion: Assertion, rollout: Rollout) -> list[ToolUse]:
+    return [use for use in rollout.tools if use.name == bare(assertion.value)]
+
+
+def _used(rollout: Rollout) -> str:
+    calls = (f"{use.name} {canonical(use.arguments)}" for use in rollout.tools)
+    return one_line("; ".join(calls), limit=1000)
+
+
 RUN_CHECKS: Mapping[AssertionType, Callable[[Assertion, Rollout], Seen]] = {
     AssertionType.STATE_REACHED: _state_reached,
     AssertionType.STATE_NOT_REACHED: _state_not_reached,
@@ -93,4 +133,7 @@ RUN_CHECKS: Mapping[AssertionType, Callable[[Assertion, Rollout], Seen]] = {
     AssertionType.TOKENS: _tokens,
     AssertionType.LLM_CALLS: _llm_calls,
     AssertionType.LATENCY: _latency,
+    AssertionType.TOOL_CALLED: _tool_called,
+    AssertionType.TOOL_NOT_CALLED: _tool_not_called,
+    AssertionType.TOOL_ARGS: _tool_args,
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finetune_fsm.execution.rollout import Judgement, Rollout, RunStatus, Visit
+from finetune_fsm.execution.rollout import Judgement, Rollout, RunStatus, ToolUse, Visit
 from finetune_fsm.llm.base import Usage
 from finetune_fsm.scenarios.checks import check
 from finetune_fsm.scenarios.evaluate import judge_rollout
@@ -37,6 +38,8 @@ def scenario_of(lines: str) -> Scenario:
 def rollout_of(case: str) -> Rollout:
     """A text in ticks is the answer; else it is where the run went, or what it took."""
     usage, seconds = Usage(calls=1, prompt_tokens=1), 0.0
+    called = re.findall(r"(\w+) (\{.*?\})(?:; |$)", case) if case.startswith("calls ") else ()
+    tools = tuple(ToolUse(name, json.loads(arguments)) for name, arguments in called)
     if match := re.fullmatch(r"([\d.]+) (tokens|calls|seconds)", case):
         number, unit = float(match[1]), match[2]
         seconds = number if unit == "seconds" else 0.0
@@ -44,7 +47,7 @@ def rollout_of(case: str) -> Rollout:
         usage = Usage(calls=calls, prompt_tokens=tokens)
     return Rollout(
         RunStatus.COMPLETED,
-        (Visit("ask", "prompt", usage=usage),),
+        (Visit("ask", "prompt", usage=usage, tools=tools),),
         tuple(case.split(" -> ")),
         {"answer": case.strip("`")},
         seconds=seconds,
