@@ -6,7 +6,7 @@ name with another command is another capability (CVE-2025-54136 was just that).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from finetune_fsm.codec import canonical, digest
 from finetune_fsm.errors import Problem
@@ -19,6 +19,9 @@ from finetune_fsm.workflow.outline import Part, list_at, mapping_at, named, part
 
 OPEN_OPTIONS = frozenset({"temperature", "top_p", "top_k", "num_predict", "seed", "stop"})
 """Sampling options that a draft may set; the others decide over memory and devices."""
+
+OPEN_KNOWLEDGE = frozenset({"top_k", "chunk_size", "chunk_template", "context_template"})
+"""Fields of a knowledge base that a draft may set; the others say what is read, and by whom."""
 
 Capability = tuple[str, ...]
 """A kind and what it is about; text that two kinds share means two capabilities."""
@@ -50,7 +53,7 @@ def _capabilities(document: Part, owners: Collection[str] | None) -> Iterator[Ca
     for name, server in servers.items():
         yield "server", name, digest(server)
     for base in bases.values():
-        yield "knowledge", digest(base)
+        yield "knowledge", _knowledge(base)
     for _, variable in named(document, "variables"):
         if file := text_at(variable, "file"):
             yield "file", file
@@ -62,7 +65,7 @@ def _capabilities(document: Part, owners: Collection[str] | None) -> Iterator[Ca
         for server in list_at(part, "mcp_servers"):
             yield "tools", str(server), owner, digest(servers.get(str(server)))
         if base := text_at(part, "use_rag"):
-            yield "knowledge", digest(bases.get(base))
+            yield "knowledge", _knowledge(bases.get(base))
 
 
 def _of_part(part: Part) -> Iterator[Capability]:
@@ -76,10 +79,17 @@ def _of_part(part: Part) -> Iterator[Capability]:
     for file in list_at(part, "files"):
         yield "file", str(file)
     if "rag" in part:
-        yield "knowledge", digest(part["rag"])
+        yield "knowledge", _knowledge(part["rag"])
     for key, value in mapping_at(part, "options").items():
         if key not in OPEN_OPTIONS:
             yield "option", key, canonical(value)
+
+
+def _knowledge(base: object) -> str:
+    """What a knowledge base reads and keeps, whatever it shows of that."""
+    if not isinstance(base, Mapping):
+        return digest(base)
+    return digest({key: value for key, value in base.items() if key not in OPEN_KNOWLEDGE})
 
 
 def gains(original: Workflow, draft: Workflow, suite: Suite, grants: Grants) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from finetune_fsm.errors import Path, Problem
-from finetune_fsm.improve.capabilities import OPEN_OPTIONS
+from finetune_fsm.improve.capabilities import OPEN_KNOWLEDGE, OPEN_OPTIONS
 from finetune_fsm.improve.grants import Grants
 from finetune_fsm.sinks import one_line
 from finetune_fsm.workflow.model import END, Workflow
@@ -29,6 +29,15 @@ NEW_FIELDS = frozenset(
     }
 )
 """Fields that a whole new state may have besides; what they name must be nothing new."""
+
+MOST_CHUNKS = 20
+"""What a draft may raise ``top_k`` to."""
+
+CHUNK_SIZES = (100, 8000)
+"""Between which characters a draft may set ``chunk_size``."""
+
+TEMPLATE_LIMIT = 4000
+"""Characters of a template that a draft writes."""
 
 ABSENT = object()
 
@@ -109,7 +118,12 @@ def _inside_part(path: Path) -> Path | None:
 
 def is_open(change: Change) -> bool:
     """Whether any draft may change that place, whatever is granted. Pure."""
+    match change.path:
+        case ("rag", _, str(key)):
+            return _is_open_knowledge(key, change.new)
     match _inside_part(change.path):
+        case ("rag", str(key)):
+            return _is_open_knowledge(key, change.new)
         case (field,):
             if field == "options":  # all of them, and there were none or are none
                 return True
@@ -119,6 +133,24 @@ def is_open(change: Change) -> bool:
         case ("next_options", _, field):
             return field in OPTION_FIELDS
     return False
+
+
+def _is_open_knowledge(key: str, value: object) -> bool:
+    """Whether a draft may give a knowledge base's field that value, or leave it out."""
+    if key not in OPEN_KNOWLEDGE:
+        return False
+    match value:
+        case bool():
+            return False
+        case int() if key == "top_k":
+            return 1 <= value <= MOST_CHUNKS
+        case int() if key == "chunk_size":
+            return CHUNK_SIZES[0] <= value <= CHUNK_SIZES[1]
+        case str() if key == "chunk_template":
+            return "{{chunk.text}}" in value and len(value) <= TEMPLATE_LIMIT
+        case str() if key == "context_template":
+            return "{{chunks}}" in value and len(value) <= TEMPLATE_LIMIT
+    return value is ABSENT
 
 
 def _is_ways(value: object) -> bool:

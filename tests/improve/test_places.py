@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from policies import codes, problems, swapped, workflow
 
 from finetune_fsm.codec import canonical
+from finetune_fsm.improve import places
+from finetune_fsm.improve.capabilities import capabilities
 from finetune_fsm.improve.grants import NOTHING
 from finetune_fsm.improve.places import ABSENT, Change, changes, closed_places, texts_in
 
@@ -111,6 +113,9 @@ OPEN = [
     ("use_rag: faq, next", "use_rag: faq, options: {top_k: 3, num_predict: 9, stop: [x]}, next"),
     ("    on_error: end\n", ""),
     ('use_rag: faq, next: "1"', 'use_rag: faq, on_error: "1", next: "1"'),
+    ("directory: docs", "directory: docs, top_k: 5, chunk_size: 500"),
+    ("directory: docs", 'directory: docs, chunk_template: "{{number}}: {{chunk.text}}"'),
+    ("directory: docs", 'directory: docs, context_template: "{{chunks}} {{prompt}}"'),
 ]
 
 
@@ -138,6 +143,13 @@ CLOSED = [
     ("package: fetch}", "package: other}"),
     ("package: fetch}}", "package: fetch}, x: {command: sh}}"),
     ("directory: docs", "directory: /"),
+    ("directory: docs", "directory: docs, top_k: 21"),
+    ("directory: docs", "directory: docs, chunk_size: 99"),
+    ("directory: docs", "directory: docs, embeddings_file: x.json"),
+    ("directory: docs", "directory: docs, model: qwen2.5:1.5b"),
+    ("directory: docs", "directory: docs, storage_format: msgpack"),
+    ("directory: docs", "directory: docs, chunk_template: nothing"),
+    ("directory: docs", 'directory: docs, context_template: "only {{prompt}}"'),
     ("directory: docs}}", "directory: docs}, more: {directory: /}}"),
     ("states:\n", "on_error: end\nstates:\n"),
     ("    model: llama3.2:1b\n", ""),
@@ -505,3 +517,38 @@ def test_a_child_may_be_exchanged_for_the_one_that_is_granted(tmp_path: Path) ->
         "closed_place",
         "capability_gain",
     ]
+
+
+KNOWLEDGE = st.fixed_dictionaries(
+    {"directory": st.sampled_from(["docs", "other"])},
+    optional={
+        "model": st.sampled_from(["m", "n"]),
+        "embeddings_file": st.sampled_from(["a.json", "b.json"]),
+        "storage_format": st.sampled_from(["json", "msgpack"]),
+        "top_k": st.integers(1, 30),
+        "chunk_size": st.integers(1, 9000),
+        "chunk_template": st.sampled_from(["{{chunk.text}}", "x"]),
+        "context_template": st.sampled_from(["{{chunks}}", "x", "{{chunks}}" * 999]),
+    },
+)
+SHOWN = {"top_k", "chunk_size", "chunk_template", "context_template"}
+
+
+@given(KNOWLEDGE, KNOWLEDGE, st.booleans())
+def test_a_draft_never_reads_other_documents_nor_keeps_them_elsewhere(
+    old: dict[str, object], new: dict[str, object], inline: bool
+) -> None:
+    def wrapped(base: dict[str, object]) -> dict[str, object]:
+        return {"states": {"s": {"rag": base}}} if inline else {"rag": {"faq": base}}
+
+    if all(places.is_open(change) for change in changes(wrapped(old), wrapped(new))):
+        assert {k: v for k, v in old.items() if k not in SHOWN} == {
+            k: v for k, v in new.items() if k not in SHOWN
+        }
+        changed = {key: value for key, value in new.items() if old.get(key) != value}
+        assert 1 <= changed.get("top_k", 1) <= 20
+        assert 100 <= changed.get("chunk_size", 100) <= 8000
+        assert "x" not in changed.values()
+        assert capabilities(wrapped(old)) == capabilities(wrapped(new))
+    elif {k for k in {*old, *new} if old.get(k) != new.get(k)} - SHOWN:
+        assert capabilities(wrapped(old)) != capabilities(wrapped(new))
