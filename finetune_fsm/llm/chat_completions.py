@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from finetune_fsm.codec import plain
+from finetune_fsm.codec import canonical, plain
 from finetune_fsm.errors import LLMError, LLMErrorKind
-from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, Message, Request
+from finetune_fsm.llm.base import DEFAULT_REPLY_TOKENS, Message, Request, ToolCall
+from finetune_fsm.llm.function_calls import offered
 from finetune_fsm.llm.transport import parsed, unexpected
 from finetune_fsm.sinks import one_line
 
@@ -51,12 +52,14 @@ class Piece:
         thinking: Of the thinking that the server keeps apart.
         finish: Why the reply ended, or empty while it goes on.
         usage: Tokens read and written, or None.
+        calls: Pieces of calls of tools, still to be read.
     """
 
     text: str = ""
     thinking: str = ""
     finish: str = ""
     usage: tuple[int, int] | None = None
+    calls: object = None
 
 
 def body_for(
@@ -92,6 +95,8 @@ def body_for(
         "stream_options": {"include_usage": True},
         **options,
     }
+    if request.tools:
+        fields["tools"] = offered(request.tools)
     if request.schema is not None:
         schema = {"name": "reply", "schema": request.schema}
         fields["response_format"] = {"type": "json_schema", "json_schema": schema}
@@ -107,6 +112,11 @@ def body_for(
 def _turn(message: Message) -> dict[str, object]:
     # JSON could carry a lone surrogate, but servers of C++ and Rust refuse it.
     text = _SURROGATE.sub("\ufffd", message.content)
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.answers, "content": text}
+    if message.tool_calls:
+        calls = [_call(call) for call in message.tool_calls]
+        return {"role": message.role, "content": text, "tool_calls": calls}
     if not message.images:
         return {"role": message.role, "content": text}
     parts: list[object] = [{"type": "text", "text": text}]
@@ -114,6 +124,11 @@ def _turn(message: Message) -> dict[str, object]:
         url = f"data:{media_type(image)};base64,{base64.b64encode(image).decode('ascii')}"
         parts.append({"type": "image_url", "image_url": {"url": url}})
     return {"role": message.role, "content": parts}
+
+
+def _call(call: ToolCall) -> dict[str, object]:
+    function = {"name": call.name or "unknown", "arguments": canonical(call.arguments)}
+    return {"id": call.id, "type": "function", "function": function}
 
 
 def media_type(image: bytes) -> str:
@@ -172,7 +187,7 @@ def piece_of(event: Mapping[str, object], who: str) -> Piece:
         finish = choice.get("finish_reason") or ""
         if isinstance(turn, Mapping) and isinstance(finish, str):
             thinking = _text(turn, "reasoning_content") or _text(turn, "reasoning")
-            return Piece(_text(turn, "content"), thinking, finish, usage)
+            return Piece(_text(turn, "content"), thinking, finish, usage, turn.get("tool_calls"))
     raise unexpected(json.dumps(event), who)
 
 

@@ -23,10 +23,12 @@ from finetune_fsm.errors import LLMError, LLMErrorKind
 from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
 from finetune_fsm.llm.context import SMALLEST, overflow, wider, window_for
 from finetune_fsm.llm.deadlines import Timeouts
+from finetune_fsm.llm.function_calls import Calls, unable
 from finetune_fsm.llm.host import answers, normalise_host
 from finetune_fsm.llm.ollama_format import (
     Question,
     broken_off,
+    calls_in,
     completed,
     context_length,
     pieces,
@@ -213,6 +215,8 @@ class OllamaLLM:
             raise overflow(model, window.prompt, window.num_ctx, given=given, said=said) from error
         if error.kind is LLMErrorKind.MISSING_MODEL:
             raise LLMError(error.kind, error.message, hint=self._instead_of(model)) from error
+        if question.request.tools:
+            raise unable(error, model) from error
 
     def _instead_of(self, model: str) -> str:
         pull = f"'ollama pull {one_line(model)}' installs it"
@@ -245,15 +249,15 @@ class OllamaLLM:
 
     def _ask(self, question: Question, on_text: OnText | None, stop: Stop | None) -> Completion:
         started = time.monotonic()
-        reply = Reply(on_text)
+        reply, calls = Reply(on_text), Calls(self.name)
         chunks = self._session.stream("/api/chat", request_body(question), stop=stop)
         with closing(chunks):
-            final = self._gathered(chunks, reply)
-        completion = completed(final, reply, question.window.num_predict)
+            final = self._gathered(chunks, reply, calls)
+        completion = completed(final, reply, question.window.num_predict, calls.all())
         return replace(completion, seconds=time.monotonic() - started)
 
     def _gathered(
-        self, chunks: Iterator[Mapping[str, object]], reply: Reply
+        self, chunks: Iterator[Mapping[str, object]], reply: Reply, calls: Calls
     ) -> Mapping[str, object]:
         """Put all pieces into *reply* and return the final chunk."""
         for chunk in chunks:
@@ -264,6 +268,7 @@ class OllamaLLM:
             content, thinking = pieces(chunk, self.name)
             reply.think(thinking)
             reply.add(content)
+            reply.beside(calls.add(calls_in(chunk)))
             if chunk.get("done") is True:
                 return chunk
         _log_debug("A reply that broke off: {}", reply.so_far())

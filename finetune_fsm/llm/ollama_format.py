@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from finetune_fsm.codec import plain
 from finetune_fsm.errors import LLMError, LLMErrorKind
-from finetune_fsm.llm.base import Completion, Request
+from finetune_fsm.llm.base import Completion, Message, Request, ToolCall
 from finetune_fsm.llm.context import Window
+from finetune_fsm.llm.function_calls import offered
 from finetune_fsm.llm.reply import THINK_HINT, Reply
 from finetune_fsm.llm.transport import (
     body_of,
@@ -49,13 +50,15 @@ def request_body(question: Question) -> dict[str, object]:
     options |= {"num_ctx": window.num_ctx, "num_predict": window.num_predict}
     body: dict[str, object] = {
         "model": request.model,
-        "messages": [_turn(m.role, m.content, m.images) for m in request.messages],
+        "messages": [_turn(message) for message in request.messages],
         "stream": True,
         "truncate": False,
         "shift": False,
         "options": options,
     }
     body |= {key: request.options[key] for key in _TOP_LEVEL if key in request.options}
+    if request.tools:
+        body["tools"] = offered(request.tools)
     if request.schema is not None:
         body["format"] = request.schema
     if not question.may_think:
@@ -63,11 +66,22 @@ def request_body(question: Question) -> dict[str, object]:
     return body
 
 
-def _turn(role: str, content: str, images: tuple[bytes, ...]) -> dict[str, object]:
-    turn: dict[str, object] = {"role": role, "content": content}
-    if images:
-        turn["images"] = [base64.b64encode(image).decode("ascii") for image in images]
+def _turn(message: Message) -> dict[str, object]:
+    turn: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.images:
+        turn["images"] = [base64.b64encode(image).decode("ascii") for image in message.images]
+    if message.tool_calls:
+        turn["tool_calls"] = [_call(call) for call in message.tool_calls]
+    if message.role == "tool":
+        turn["tool_name"] = message.tool
+        turn |= {"tool_call_id": message.answers} if message.answers else {}
     return turn
+
+
+def _call(call: ToolCall) -> dict[str, object]:
+    arguments = dict(sorted(call.arguments.items()))  # a journal keeps no order
+    function = {"function": {"name": call.name or "unknown", "arguments": arguments}}
+    return function | ({"id": call.id} if call.id else {})
 
 
 def encoded(body: Mapping[str, object]) -> bytes:
@@ -105,7 +119,15 @@ def pieces(chunk: Mapping[str, object], who: str) -> tuple[str, str]:
     raise unexpected(json.dumps(chunk), who)
 
 
-def completed(final: Mapping[str, object], reply: Reply, num_predict: int) -> Completion:
+def calls_in(chunk: Mapping[str, object]) -> object:
+    """Return what *chunk* brings of calls of tools, still to be read. Pure."""
+    message = chunk.get("message")
+    return message.get("tool_calls") if isinstance(message, Mapping) else None
+
+
+def completed(
+    final: Mapping[str, object], reply: Reply, num_predict: int, calls: tuple[ToolCall, ...] = ()
+) -> Completion:
     """Return the reply that *final* closes, its time left open.
 
     Raises:
@@ -113,13 +135,13 @@ def completed(final: Mapping[str, object], reply: Reply, num_predict: int) -> Co
     """
     text = reply.text()
     cut = final.get("done_reason") == "length"
-    if cut and not text.strip():
+    if cut and not text.strip() and not calls:
         raise LLMError(
             LLMErrorKind.CUT_BY_LIMIT,
             f"the limit of {num_predict:,} tokens was reached before the reply had any text",
             hint=THINK_HINT,
         )
-    if reply.thought and not text.strip():
+    if reply.thought and not text.strip() and not calls:
         message = "the model thought, and then said nothing"
         raise LLMError(LLMErrorKind.EMPTY, message, hint="set the option think to false")
     read, written = final.get("prompt_eval_count"), final.get("eval_count")
@@ -128,6 +150,7 @@ def completed(final: Mapping[str, object], reply: Reply, num_predict: int) -> Co
         prompt_tokens=read if isinstance(read, int) else 0,
         completion_tokens=written if isinstance(written, int) else 0,
         cut=cut,
+        tool_calls=calls,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from finetune_fsm.errors import LLMError, LLMErrorKind, UsageError
-from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop
+from finetune_fsm.llm.base import LLM, Completion, OnText, Request, Stop, ToolCall
 from finetune_fsm.llm.chat_completions import (
     OPENAI,
     Dialect,
@@ -23,6 +23,7 @@ from finetune_fsm.llm.chat_completions import (
     piece_of,
 )
 from finetune_fsm.llm.deadlines import Timeouts
+from finetune_fsm.llm.function_calls import Calls, unable
 from finetune_fsm.llm.openai_session import KEY_VARIABLE, Session
 from finetune_fsm.llm.reply import THINK_HINT, Reply
 from finetune_fsm.llm.retry import TRIES, with_retries
@@ -149,7 +150,7 @@ class OpenAILLM:
             return with_retries(ask, stop=stop, sleep=self._sleep, tries=self._tries)
         except LLMError as error:
             if error.kind is not LLMErrorKind.MISSING_MODEL:
-                raise
+                raise (unable(error, asked.model) if asked.tools else error) from error
             hint = self._instead_of(asked.model)
             raise LLMError(error.kind, error.message, hint=hint) from error
 
@@ -229,12 +230,15 @@ class OpenAILLM:
         )
         found = self._session.stream("chat/completions", body, stop=stop)
         try:
-            completion = self._gathered(found, Reply(on_text))
+            completion = self._gathered(found, Reply(on_text), f"call{len(request.messages):03d}")
         finally:
             found.close()
         return replace(completion, seconds=time.monotonic() - started)
 
-    def _gathered(self, found: Iterator[Mapping[str, object] | None], reply: Reply) -> Completion:
+    def _gathered(
+        self, found: Iterator[Mapping[str, object] | None], reply: Reply, made: str
+    ) -> Completion:
+        calls = Calls(self.name)
         finish, usage, done = "", (0, 0), False
         try:
             for event in found:
@@ -244,16 +248,19 @@ class OpenAILLM:
                 piece = piece_of(event, self.name)
                 reply.think(piece.thinking)
                 reply.add(piece.text)
+                reply.beside(calls.add(piece.calls))
                 finish, usage = piece.finish or finish, piece.usage or usage
         except LLMError:
             if not finish:  # after the last word only the count of tokens is missing
                 raise
         if not (done or finish):
             raise broken_off(self.name)
-        return _completion(reply, finish, usage)
+        return _completion(reply, finish, usage, calls.all(made=made))
 
 
-def _completion(reply: Reply, finish: str, usage: tuple[int, int]) -> Completion:
+def _completion(
+    reply: Reply, finish: str, usage: tuple[int, int], calls: tuple[ToolCall, ...]
+) -> Completion:
     """Return the reply that has ended, its time left open.
 
     Raises:
@@ -265,13 +272,13 @@ def _completion(reply: Reply, finish: str, usage: tuple[int, int]) -> Completion
     if finish == "content_filter":
         message = "the server's content filter took the reply away"
         raise LLMError(LLMErrorKind.EMPTY, message, hint="change the prompt")
-    if cut and not text.strip():
+    if cut and not text.strip() and not calls:
         message = "the limit of tokens was reached before the reply had any text"
         raise LLMError(LLMErrorKind.CUT_BY_LIMIT, message, hint=THINK_HINT)
-    if reply.thought and not text.strip():
+    if reply.thought and not text.strip() and not calls:
         message = "the model thought, and then said nothing"
         raise LLMError(LLMErrorKind.EMPTY, message, hint=THINK_HINT)
-    return Completion(text, *usage, cut=cut)
+    return Completion(text, *usage, cut=cut, tool_calls=calls)
 
 
 _: type[LLM] = OpenAILLM  # the protocol is kept, and mypy says so

@@ -59,6 +59,11 @@ class Reply:
         self._grow(piece)
         self._sign_of_life(piece)
 
+    def beside(self, piece: str) -> None:
+        """Note a *piece* of a call, which is no text of the reply; it counts for the limit."""
+        self._grow(piece)
+        self._sign_of_life(piece)
+
     def add(self, piece: str) -> None:
         """Add the next *piece*; lone surrogates become U+FFFD.
 

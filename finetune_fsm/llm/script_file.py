@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path as FilePath
 
 from finetune_fsm.errors import InvalidDocument, LLMErrorKind, Path, Problem
-from finetune_fsm.llm.base import Purpose
+from finetune_fsm.llm.base import Purpose, ToolCall
 from finetune_fsm.llm.script_text import HINT, Parsed, Refused, parsed, text_of
 from finetune_fsm.llm.scripted import FORMAT, Reply
 from finetune_fsm.schema import suggestion
@@ -22,7 +22,9 @@ PATTERN_LIMIT = 2_000
 LONGEST_WAIT = 3600.0
 """Seconds that a rule may wait."""
 
-_FIELDS = ("when", "purpose", "reply", "error", "once", "cut", "seconds")
+_CALL_HINT = "write {name: add, arguments: {a: 1}}"
+
+_FIELDS = ("when", "purpose", "reply", "error", "once", "cut", "seconds", "tool_calls", "after")
 
 
 def read(path: FilePath) -> tuple[Reply, ...]:
@@ -84,7 +86,26 @@ class _Rules:
             once=self._flag(rule, "once", path),
             cut=self._flag(rule, "cut", path),
             seconds=self._seconds(rule.get("seconds"), (*path, "seconds")),
+            tool_calls=tuple(self._calls(rule.get("tool_calls"), (*path, "tool_calls"))),
+            after=self._tool(rule.get("after"), (*path, "after")),
         )
+
+    def _calls(self, calls: object, path: Path) -> Iterator[ToolCall]:
+        if calls is not None and not isinstance(calls, list):
+            raise self._refused("'tool_calls' is a list of calls", path, _CALL_HINT)
+        for index, call in enumerate(calls or ()):
+            place = (*path, index)
+            if not isinstance(call, Mapping) or not call.keys() <= {"name", "arguments"}:
+                raise self._refused("a call has a name and arguments", place, _CALL_HINT)
+            arguments = call.get("arguments", {})
+            if not call.get("name") or not isinstance(arguments, Mapping):
+                raise self._refused("a call has a name and arguments", place, _CALL_HINT)
+            yield ToolCall(self._tool(call["name"], (*place, "name")), arguments)
+
+    def _tool(self, name: object, path: Path) -> str:
+        if name is None or isinstance(name, str):
+            return name or ""
+        raise self._refused("the name of a tool is text", path, "put it in quotes")
 
     def _patterns(self, when: object, path: Path) -> Iterator[str]:
         listed = when if isinstance(when, list) else [] if when is None else [when]

@@ -10,6 +10,11 @@ first that fits answers. In a file (``--llm script:FILE``)::
         reply: "You said {{text}}."      # text, or a mapping or list that becomes JSON
       - error: busy                      # an error kind instead of a reply
         once: true                       # used up after the first time
+      - when: "weather in (?P<city>.*)"
+        tool_calls:                      # what the model wants done, beside or instead of a reply
+          - {name: get_weather, arguments: {city: "{{city}}"}}
+      - after: get_weather               # only right after a result of this tool
+        reply: "It is sunny."            # `when` is searched in results of tools, too
 """
 
 from __future__ import annotations
@@ -30,11 +35,12 @@ from finetune_fsm.llm.base import (
     Purpose,
     Request,
     Stop,
+    ToolCall,
     estimated_tokens,
 )
 from finetune_fsm.sinks import one_line
 
-FORMAT = 1  # 1: when, purpose, reply, error, once, cut, seconds
+FORMAT = 1  # 1: when, purpose, reply, error, once, cut, seconds; tool_calls, after
 
 _SLICE = 0.05  # seconds between two looks at the stop flag
 
@@ -53,6 +59,8 @@ class Reply:
         once: Answer one request only.
         cut: Report the reply as cut by the token limit.
         seconds: Wait so long before replying.
+        tool_calls: What the model wants done; placeholders in texts of arguments are filled.
+        after: Only when the last turn is a result of the tool called so; empty for all.
     """
 
     reply: str = ""
@@ -62,10 +70,15 @@ class Reply:
     once: bool = False
     cut: bool = False
     seconds: float = 0.0
+    tool_calls: tuple[ToolCall, ...] = ()
+    after: str = ""
 
     def fits(self, request: Request) -> Mapping[str, str] | None:
         """Return the named groups when this rule answers *request*, else None. Pure."""
         if self.purpose not in (None, request.purpose):
+            return None
+        last = request.messages[-1]
+        if self.after and (last.role, last.tool) != ("tool", self.after):
             return None
         groups: dict[str, str] = {}
         for pattern in self.when:
@@ -175,8 +188,17 @@ class ScriptedLLM:
         _wait(rule.seconds, stop)
         if rule.error:
             raise LLMError(rule.error, f"the script says: {rule.error}")
-        text = _PLACEHOLDER.sub(lambda m: groups.get(m[1], m[0]), rule.reply)
-        return _completion(request, text, cut=rule.cut)
+        completion = _completion(request, _filled(rule.reply, groups), cut=rule.cut)
+        number = len(request.messages)
+        calls = tuple(
+            replace(
+                call,
+                arguments={key: _deep(item, groups) for key, item in call.arguments.items()},
+                id=call.id or f"call{number:03d}{index:02d}",
+            )
+            for index, call in enumerate(rule.tool_calls)
+        )
+        return replace(completion, tool_calls=calls)
 
     def _take(self, request: Request) -> tuple[Reply, Mapping[str, str]]:
         for index, rule in enumerate(self._rules):
@@ -190,6 +212,19 @@ class ScriptedLLM:
             f"the script has no reply for a request of purpose '{request.purpose}'{where}",
             hint=f"add a rule that fits: {one_line(request.messages[-1].content)}",
         )
+
+
+def _filled(text: str, groups: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda m: groups.get(m[1], m[0]), text)
+
+
+def _deep(value: object, groups: Mapping[str, str]) -> object:
+    """Return *value*, of a script's bounded depth, with all its texts filled."""
+    if isinstance(value, str):
+        return _filled(value, groups)
+    if isinstance(value, Mapping):
+        return {key: _deep(item, groups) for key, item in value.items()}
+    return [_deep(item, groups) for item in value] if isinstance(value, list) else value
 
 
 def _wait(seconds: float, stop: Stop | None) -> None:
