@@ -71,7 +71,7 @@ def report(
     named = outputs or (() if other is not None else (str(folder / DEFAULT),))
     check_reports(named, history.settings.workflow)
     found = _compared(history, places.find(other)) if other is not None else None
-    _write(history, named)
+    _write(history, named, found)
     if console.json:
         document: dict[str, object] = {
             "run": shown(folder),
@@ -138,12 +138,12 @@ def write_reports(folder: Path, outputs: Sequence[str]) -> None:
         _write(load(folder), outputs)
 
 
-def _write(history: History, outputs: Sequence[str]) -> None:
+def _write(history: History, outputs: Sequence[str], beside: RunsCompared | None = None) -> None:
     from finetune_fsm.storage.files import write_text
 
     for output in outputs:
         form = format_of(None, output, json=False, known=FORMS)
-        write_text(Path(output), text_of(history, form))
+        write_text(Path(output), text_of(history, form, beside))
 
 
 def _tell(console: Console, outputs: Sequence[str], found: RunsCompared | None) -> None:
@@ -156,8 +156,8 @@ def _tell(console: Console, outputs: Sequence[str], found: RunsCompared | None) 
             console.result(text)
 
 
-def text_of(history: History, form: str) -> str:
-    """Return the run in *history* in its *form*, one of `FORMS`.
+def text_of(history: History, form: str, beside: RunsCompared | None = None) -> str:
+    """Return the run in *history* in its *form*, one of `FORMS`; a page also says what is *beside*.
 
     Raises:
         UsageError: no workflow is judged yet, and the form has nothing else to tell.
@@ -165,7 +165,7 @@ def text_of(history: History, form: str) -> str:
     if form == HTML:
         from finetune_fsm.reports.html import run_page
 
-        return run_page.render(history, workflow=_best_of(history))
+        return run_page.render(history, workflow=_best_of(history), beside=beside)
     if form == MARKDOWN:
         from finetune_fsm.reports import markdown_run
 

@@ -142,6 +142,18 @@ def test_tests_are_written_into_several_files(agentmech: Agentmech, greeter: Pat
     assert "Hello Alice!" in shown
 
 
+def test_a_page_says_what_regressed_since_another_run(agentmech: Agentmech, greeter: Path) -> None:
+    assert agentmech(*GOOD).code == 0
+    assert agentmech(*BAD).code == 1
+    older, newer = runs_of(greeter)
+    assert agentmech("report", newer, "--compare", older, "-o", "a.html").code == 0
+    page = (greeter.parent / "a.html").read_text()
+    assert "0 fixed, 2 regressed, 0 the same" in page
+    assert "<h3>Regressed: 2 scenarios</h3><ul><li>Greets Alice: " in page
+    assert agentmech("report", newer, "-o", "b.html").code == 0
+    assert "regressed" not in (greeter.parent / "b.html").read_text()
+
+
 def test_a_resumed_run_writes_reports_too(agentmech: Agentmech, greeter: Path) -> None:
     assert agentmech(*GOOD, "--max-calls", "1").code in (0, 1)
     reports = ("--report", "a.html", "--report", "b.json")

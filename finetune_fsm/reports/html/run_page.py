@@ -25,10 +25,12 @@ from finetune_fsm.reports.html.parts import (
     paragraph,
     section,
 )
+from finetune_fsm.reports.html.run_compared import comparison
 from finetune_fsm.reports.html.scenarios import LIMITS, Told, scenarios, verdict_cell
 from finetune_fsm.reports.html.style import PAGE
 from finetune_fsm.reports.measuring import metrics_of, steps_of
 from finetune_fsm.reports.metrics import IterationMetrics, RunMetrics, interval, rate
+from finetune_fsm.reports.runs_compared import RunsCompared
 from finetune_fsm.reports.text_report import duration
 from finetune_fsm.reports.verdict import Turn, verdict_on
 from finetune_fsm.runs.history import History
@@ -52,6 +54,7 @@ class _Tale:
     metrics: RunMetrics
     rounds: tuple[Round, ...]
     workflow: Workflow | None
+    beside: RunsCompared | None
 
     @property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -59,16 +62,19 @@ class _Tale:
         return suite.scenarios if suite else ()
 
 
-def render(history: History, *, workflow: Workflow | None) -> str:
+def render(
+    history: History, *, workflow: Workflow | None, beside: RunsCompared | None = None
+) -> str:
     """Return the run in *history* as a page, with a line end at its end. Pure.
 
     Args:
         history: Of the run, over or not.
         workflow: The best of it, to be drawn; None where it cannot be read any more.
+        beside: What it says of another run, or None.
     """
     run = history.run
     steps = tuple(steps_of(run, history.entries))
-    tale = _Tale(history, metrics_of(run, history.entries), rounds_of(steps), workflow)
+    tale = _Tale(history, metrics_of(run, history.entries), rounds_of(steps), workflow, beside)
     title = f"Finetune of {line(_name(tale))}"
     parts = tuple(_parts(tale))
     return page(
@@ -93,6 +99,7 @@ def _parts(tale: _Tale) -> Iterator[_Part]:
     rounds = tale.rounds
     found = (
         _Part("rates", "Pass rates", _rates(tale.metrics)),
+        _Part("beside", "Beside another run", comparison(tale.beside) if tale.beside else NOTHING),
         _Part("matrix", "Scenarios by iteration", _matrix(tale)),
         _Part(
             "trials",
