@@ -51,6 +51,7 @@ class Again(TypedDict):
 @options.EXECUTOR
 @options.JOBS
 @options.CACHE
+@options.TOOLS
 @options.OUTPUT_OPTIONS
 @click.pass_obj
 def resume(  # noqa: PLR0913  # one argument per option
@@ -65,6 +66,7 @@ def resume(  # noqa: PLR0913  # one argument per option
     llm_spec: str | None,
     executor: str | None,
     cached: bool,
+    tools: bool,
     approval: str | None,
     reports: tuple[str, ...],
     step: bool,
@@ -88,6 +90,7 @@ def resume(  # noqa: PLR0913  # one argument per option
     from finetune_fsm.observers.narrator import shown
     from finetune_fsm.runs import places
     from finetune_fsm.runs.history import load
+    from finetune_fsm.tools.source import source_of
 
     folder = places.find(run)
     history = load(folder)
@@ -105,6 +108,7 @@ def resume(  # noqa: PLR0913  # one argument per option
     def work(job: Job) -> ExitCode:
         debugger = debugger_of(job)
         taken = hands(console, job, cached=cached, approval=asked, debugger=debugger)
+        taken["tools"] = source_of(tools)
 
         def reopened(place: Path) -> ExitCode:
             chosen = open_chosen(console, job, urls=ollama_urls, spec=spec, executor=executor)
