@@ -13,6 +13,7 @@ import click
 
 from finetune_fsm.cli import options
 from finetune_fsm.cli.console import Console
+from finetune_fsm.cli.init import SCHEMA_FOLDER
 from finetune_fsm.errors import FATAL, ExitCode, LLMError, Problem, UsageError
 from finetune_fsm.sinks import one_line, visible_line
 
@@ -164,8 +165,14 @@ class Target:
         head = (
             "# Made by 'agentmech generate'; each scenario marked as generated needs your eyes.\n"
         )
-        write_text(self.tests, head + dump_suite(suite))
-        write_text(self.path, workflow)
+        write_text(self.tests, self._for_editors("suite") + head + dump_suite(suite))
+        write_text(self.path, self._for_editors("workflow") + workflow)
+
+    def _for_editors(self, schema: str) -> str:
+        """The line that names the copy of a schema for editors, if `init` has left one there."""
+        copy = f"{SCHEMA_FOLDER}/{schema}.schema.json"
+        there = (self.path.parent / copy).is_file()
+        return f"# yaml-language-server: $schema={copy}\n" if there else ""
 
 
 def free(path: Path) -> Path:

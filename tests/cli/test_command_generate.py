@@ -109,6 +109,17 @@ def test_the_name_is_the_files_and_a_second_one_gets_another(
     }  # fmt: skip
 
 
+def test_editors_are_told_of_the_schemas_that_init_has_left(
+    agentmech: Agentmech, script: str, tmp_path: Path
+) -> None:
+    assert agentmech("init", ".").code == 0
+    assert agentmech("generate", "capitals", "-o", "a.yaml", "--llm", script).code == 0
+    for name, schema in (("a.yaml", "workflow"), ("a.test.yaml", "suite")):
+        first = (tmp_path / name).read_text().splitlines()[0]
+        assert first == f"# yaml-language-server: $schema=.agentmech/{schema}.schema.json"
+        assert (tmp_path / ".agentmech" / f"{schema}.schema.json").is_file()
+
+
 @pytest.mark.parametrize("there", ["w.yaml", "w.test.yaml"])
 def test_nothing_is_overwritten_unless_forced(
     there: str, agentmech: Agentmech, tmp_path: Path, script: str
