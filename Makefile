@@ -40,9 +40,10 @@ cluster: $(READY)  ## Run the tests on a real Dask cluster of this machine (two 
 node: $(READY)  ## Run the tests with tool servers of Node.js and npm (under a minute)
 	$(BIN)/python -m pytest -m node tests/tools
 
-browser: $(READY)  ## Click through the page of serve in Chromium
+browser: $(READY)  ## Click through the page of serve in Chromium, and look at the reports
 	$(BIN)/python -m pip install --quiet --editable '.[browser]'
 	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python bench/pages.py
 
 lint: $(READY)  ## Check style and layout
 	$(BIN)/ruff check .
